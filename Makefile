@@ -1,0 +1,33 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo dev test check clean
+
+setup: .venv/.complete
+
+# Python 3.11's pip in a new venv knows no dependency groups: it is upgraded first.
+.venv/.complete: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --upgrade pip
+	$(BIN)/python -m pip install -q -e . --group dev
+	touch $@
+
+demo: setup
+	$(BIN)/taskfish demo
+
+dev: setup
+	$(BIN)/taskfish dev
+
+test: setup
+	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=90
+
+check: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv .taskfish build dist *.egg-info .coverage .coverage.* .hypothesis \
+		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

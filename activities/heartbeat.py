@@ -1,0 +1,60 @@
+"""Heartbeats of long activities: on change, else every half time-out."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from pydantic import BaseModel
+from temporalio import activity
+
+Result = TypeVar("Result")
+Beat = Callable[[BaseModel], None]
+"""Tells Temporal the newest details, at once."""
+
+
+@asynccontextmanager
+async def heartbeating(details: BaseModel | None = None) -> AsyncIterator[Beat]:
+    """Beat for as long as the block runs; give a function that changes the details."""
+    newest: list[BaseModel] = [details] if details is not None else []
+
+    def beat(changed: BaseModel) -> None:
+        newest[:] = [changed]
+        activity.heartbeat(changed)
+
+    beating = asyncio.create_task(_beat_regularly(newest))
+    try:
+        yield beat
+    finally:
+        beating.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beating
+
+
+async def _beat_regularly(newest: list[BaseModel]) -> None:
+    timeout = activity.info().heartbeat_timeout
+    assert timeout is not None, "a heartbeating activity needs a heartbeat time-out"
+    while True:
+        activity.heartbeat(*newest)
+        await asyncio.sleep(timeout.total_seconds() / 2)
+
+
+async def finish(call: Awaitable[Result], at_most: float | None = None) -> Result:
+    """Await a call that must not be broken off: a cancel waits until it is done.
+
+    With `at_most` it waits for so many seconds; then the call is broken off after all.
+    """
+    task = asyncio.ensure_future(call)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if task.cancelled():
+            raise
+        if at_most is None:
+            return await task
+        await asyncio.wait({task}, timeout=at_most)
+        if not task.done():
+            task.cancel()
+            raise
+        return await task

@@ -1,0 +1,66 @@
+"""Watch one source: is it there, and what has it (contracts.md 9)."""
+
+import asyncio
+import time
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.heartbeat import heartbeating
+from activities.sources import SourceActivities
+from taskfish.errors import SourceUnknownError, TaskfishError
+from taskfish.plugins.connections import Connections
+
+
+class Health(BaseModel):
+    """What the watcher last saw: the heartbeat's details."""
+
+    answers: bool
+    members: int
+    error: str = ""
+
+
+class WatchActivities:
+    """The watcher's one long activity, given what it needs by the composition root."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        sources: SourceActivities,
+        *,
+        health_check: float,
+        inventory_refresh: float,
+    ) -> None:
+        self._connections = connections
+        self._sources = sources
+        self._health_check = health_check
+        self._inventory_refresh = inventory_refresh
+
+    @activity.defn
+    async def watch_source(self, source_id: str) -> None:
+        """Check and refresh until the source is removed; its faults end nothing."""
+        health = Health(answers=True, members=0)
+        due = time.monotonic()
+        async with heartbeating(health) as beat:
+            while True:
+                try:
+                    if time.monotonic() >= due:
+                        members = await self._sources.read_inventory(source_id)
+                        health = Health(answers=True, members=members)
+                        due = time.monotonic() + self._inventory_refresh
+                    else:
+                        health = await self._check(source_id, health)
+                except SourceUnknownError:
+                    return
+                except TaskfishError as error:
+                    health = Health(
+                        answers=False, members=health.members, error=str(error)
+                    )
+                beat(health)
+                await asyncio.sleep(self._health_check)
+
+    async def _check(self, source_id: str, health: Health) -> Health:
+        async with self._connections.open(source_id) as connection:
+            if not connection.access.refused:
+                await connection.check()
+        return Health(answers=True, members=health.members)

@@ -1,0 +1,108 @@
+"""Systems, Chassis, Managers, the inventories and all below them: the sources' own.
+
+Reads are handed on to the source. Every POST, PATCH, PUT and DELETE becomes a task;
+what can be refused without asking the source is refused at once (contracts.md 3).
+"""
+
+from typing import cast
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import JsonValue
+
+from api.authentication import authenticated
+from api.bodies import json_body
+from api.changes import ChangeRequest, start_change
+from api.errors import refuse
+from api.gateway import Gateway, gateway_of
+from api.responses import resource_response, source_response
+from taskfish.plugins.protocol import ChangeMethod
+from taskfish.redfish.inventory import COLLECTIONS, Member
+from taskfish.redfish.links import ROOT
+from taskfish.redfish.metadata import namespaces_in
+from taskfish.redfish.resources import collection
+from taskfish.redfish.schema import SCHEMA
+
+router = APIRouter()
+GET = ["GET", "HEAD"]
+CHANGES = ["POST", "PATCH", "PUT", "DELETE"]
+_MEMBERS = "/Members"
+
+
+async def read_collection(
+    request: Request, gateway: Gateway = Depends(gateway_of)
+) -> Response:
+    """Return an aggregated collection, from the inventory alone."""
+    uri = raw_path(request)
+    name = uri.removeprefix(f"{ROOT}/")
+    kind = SCHEMA.kind_at(uri)
+    assert kind is not None, "COLLECTIONS are in the schemas"
+    members = await gateway.inventory.collection(name)
+    title = name.rpartition("/")[2]
+    uris = (f"{uri}/{member}" for member in members)
+    return resource_response(collection(uri, kind.type, title, uris))
+
+
+async def read_resource(
+    request: Request, gateway: Gateway = Depends(gateway_of)
+) -> Response:
+    """Return a source's resource under its northbound name."""
+    uri = raw_path(request)
+    member = await member_at(gateway, uri)
+    if "/Actions/" in uri:
+        raise refuse("OperationNotAllowed", headers={"Allow": "POST"})
+    async with gateway.connections.open(member.source) as connection:
+        answer = await connection.read(uri)
+    if answer.succeeded:
+        await gateway.namespaces.note(namespaces_in(answer.body))
+    kind = SCHEMA.kind_at(uri)
+    return source_response(answer, kind.allowed if kind else GET)
+
+
+async def change_resource(
+    request: Request,
+    body: dict[str, JsonValue] = Depends(json_body),
+    owner: str = Depends(authenticated),
+    gateway: Gateway = Depends(gateway_of),
+) -> Response:
+    """Start a change of a source's resource as a task: 202."""
+    uri = raw_path(request)
+    if request.method == "POST" and uri.endswith(_MEMBERS):
+        uri = uri.removesuffix(_MEMBERS)
+    member = await member_at(gateway, uri)
+    if_match = request.headers.get("If-Match")
+    change = ChangeRequest(
+        method=cast(ChangeMethod, request.method),
+        uri=uri,
+        body=body,
+        source=member.source,
+        owner=owner,
+        member=member,
+        headers={"If-Match": if_match} if if_match else {},
+    )
+    return await start_change(gateway, change)
+
+
+def raw_path(request: Request) -> str:
+    """Return the path as it was sent: no encoded character changes its sense."""
+    raw: bytes = request.scope["raw_path"]
+    return raw.partition(b"?")[0].decode("ascii")
+
+
+async def member_at(gateway: Gateway, uri: str) -> Member:
+    """Return the member that a URI lies in; raise 404 for one that is not known."""
+    for name in COLLECTIONS:
+        prefix = f"{ROOT}/{name}/"
+        if uri.startswith(prefix):
+            member_name = uri.removeprefix(prefix).partition("/")[0]
+            member = await gateway.inventory.member(name, member_name)
+            if member is not None:
+                return member
+    raise refuse("ResourceMissingAtURI", uri)
+
+
+for _name in COLLECTIONS:
+    _uri = f"{ROOT}/{_name}"
+    router.add_api_route(_uri, read_collection, methods=GET)
+    router.add_api_route(f"{_uri}/{{path:path}}", read_resource, methods=GET)
+    router.add_api_route(f"{_uri}/{{path:path}}", change_resource, methods=CHANGES)

@@ -1,0 +1,75 @@
+"""Read a request's JSON body within its limits (contracts.md 8)."""
+
+import json
+import math
+
+from fastapi import Depends, Request
+from pydantic import JsonValue
+
+from api.errors import refuse
+from api.gateway import Gateway, gateway_of
+
+
+async def json_body(
+    request: Request, gateway: Gateway = Depends(gateway_of)
+) -> dict[str, JsonValue]:
+    """Return the body, `{}` if there is none.
+
+    Raises 413 for one that is too long, 400 for malformed JSON, for JSON nested too
+    deeply and for anything but an object.
+    """
+    raw = await _limited(request, gateway.settings.max_body_bytes)
+    if not raw.strip():
+        return {}
+    try:
+        body: JsonValue = json.loads(
+            raw, parse_constant=_refuse_constant, parse_float=_finite_number
+        )
+        # A lone surrogate is legal JSON that nothing can send on.
+        json.dumps(body, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise refuse("MalformedJSON") from error
+    if not isinstance(body, dict):
+        raise refuse("UnrecognizedRequestBody")
+    if _depth(body) > gateway.settings.max_json_depth:
+        raise refuse("UnrecognizedRequestBody", text="The body is nested too deeply.")
+    return body
+
+
+async def _limited(request: Request, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise refuse(
+                "PayloadTooLarge",
+                text=f"The body is larger than {limit} bytes.",
+                headers={"Connection": "close"},
+            )
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite_number(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("the number is out of range")
+    return number
+
+
+def _depth(value: JsonValue) -> int:
+    """Return how deeply a value is nested, without recursion."""
+    deepest, pending = 0, [(value, 1)]
+    while pending:
+        item, depth = pending.pop()
+        deepest = max(deepest, depth)
+        if isinstance(item, dict):
+            pending += [(child, depth + 1) for child in item.values()]
+        elif isinstance(item, list):
+            pending += [(child, depth + 1) for child in item]
+    return deepest

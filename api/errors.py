@@ -1,0 +1,80 @@
+"""Every error that reaches a client: a Redfish error with its status (DSP0266)."""
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from activities.errors import answer_to
+from taskfish.errors import (
+    RequestRefusedError,
+    TaskfishError,
+    TransientError,
+)
+from taskfish.redfish.messages import Message, base_message, error_body, status_of
+
+RETRY_AFTER = 5
+"""Seconds after which something that does not answer may be asked again."""
+
+logger = logging.getLogger(__name__)
+
+
+def refuse(
+    key: str,
+    *args: str,
+    text: str | None = None,
+    resolution: str | None = None,
+    status: int | None = None,
+    headers: dict[str, str] | None = None,
+) -> RequestRefusedError:
+    """Return the error that refuses a request with one message of the Base registry."""
+    message = base_message(key, *args, text=text, resolution=resolution)
+    return RequestRefusedError(message, status=status, headers=headers)
+
+
+def error_response(
+    *messages: Message, status: int | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    """Return an error response; its status is the first message's, if not given."""
+    return JSONResponse(
+        error_body(*messages),
+        status_code=status or status_of(messages[0]),
+        headers=headers,
+    )
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Render our own errors, the framework's and the unexpected ones."""
+    app.add_exception_handler(RequestRefusedError, _refused)
+    app.add_exception_handler(TaskfishError, _failed)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestRefusedError), "registered for it"
+    return error_response(*error.messages, status=error.status, headers=error.headers)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TaskfishError), "registered for it"
+    answer = answer_to(error, request.url.path)
+    headers = {}
+    if isinstance(error, TransientError):
+        headers["Retry-After"] = str(round(error.retry_after or RETRY_AFTER))
+    return JSONResponse(answer.body, status_code=answer.status, headers=headers)
+
+
+async def _framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "registered for it"
+    path = request.url.path
+    if error.status_code == 404:
+        return error_response(base_message("ResourceMissingAtURI", path))
+    message = base_message("GeneralError", text=str(error.detail))
+    return error_response(message, status=error.status_code)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return error_response(base_message("InternalError"))

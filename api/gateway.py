@@ -1,0 +1,35 @@
+"""What the routes work with: one object a process, made by `api/app.py`."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+from temporalio.client import Client
+
+from taskfish.plugins.connections import Connections
+from taskfish.settings import Settings
+from taskfish.store.inventory import Inventory
+from taskfish.store.monitor_reads import MonitorReads
+from taskfish.store.schema_namespaces import SchemaNamespaces
+from taskfish.store.secret_bodies import SecretBodies
+from taskfish.store.sources import Sources
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Settings, store, sources and Temporal, as the routes use them."""
+
+    settings: Settings
+    temporal: Client
+    connections: Connections
+    sources: Sources
+    inventory: Inventory
+    secret_bodies: SecretBodies
+    monitor_reads: MonitorReads
+    namespaces: SchemaNamespaces
+
+
+async def gateway_of(request: Request) -> Gateway:
+    """Return the process's gateway: the dependency of every route."""
+    gateway = request.app.state.gateway
+    assert isinstance(gateway, Gateway), "the app's lifespan has not begun"
+    return gateway

@@ -1,0 +1,127 @@
+"""What is open without login: the root, OData's documents, signs of life."""
+
+from uuid import NAMESPACE_URL, uuid5
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse, Response
+from temporalio.service import RPCError
+
+from api.errors import error_response
+from api.gateway import Gateway, gateway_of
+from api.responses import resource_response
+from taskfish.redfish.links import ROOT
+from taskfish.redfish.messages import base_message
+from taskfish.redfish.metadata import SERVICE_NAMESPACES, metadata_document
+from taskfish.redfish.resources import (
+    AGGREGATION_SERVICE,
+    TASK_SERVICE,
+    UPDATE_SERVICE,
+    ServiceRoot,
+    ServiceRootLinks,
+    link,
+)
+from taskfish.redfish.schema import SCHEMA
+from taskfish.temporal import RPC_TIMEOUT
+
+REDFISH_VERSION = "1.20.0"
+
+router = APIRouter()
+GET = ["GET", "HEAD"]
+
+
+@router.api_route("/redfish", methods=GET)
+async def versions() -> dict[str, str]:
+    """Return the versions of the protocol (DSP0266, /redfish)."""
+    return {"v1": f"{ROOT}/"}
+
+
+@router.api_route("/redfish/v1", methods=GET)
+@router.api_route("/redfish/v1/", methods=GET, include_in_schema=False)
+async def root(gateway: Gateway = Depends(gateway_of)) -> Response:
+    """Return the ServiceRoot; its UUID is that of the store behind all processes."""
+    return resource_response(
+        ServiceRoot(
+            odata_id=f"{ROOT}/",
+            odata_type=SCHEMA.odata_type("ServiceRoot"),
+            id="RootService",
+            name="Taskfish",
+            redfish_version=REDFISH_VERSION,
+            uuid=str(uuid5(NAMESPACE_URL, gateway.settings.database_url)),
+            product="Taskfish",
+            vendor="Taskfish",
+            protocol_features_supported=_FEATURES,
+            links=ServiceRootLinks(),
+            systems=link(f"{ROOT}/Systems"),
+            chassis=link(f"{ROOT}/Chassis"),
+            managers=link(f"{ROOT}/Managers"),
+            update_service=link(UPDATE_SERVICE),
+            aggregation_service=link(AGGREGATION_SERVICE),
+            tasks=link(TASK_SERVICE),
+        )
+    )
+
+
+@router.api_route("/redfish/v1/odata", methods=GET)
+async def odata() -> Response:
+    """Return the OData service document."""
+    names = {
+        "Systems": f"{ROOT}/Systems",
+        "Chassis": f"{ROOT}/Chassis",
+        "Managers": f"{ROOT}/Managers",
+        "UpdateService": UPDATE_SERVICE,
+        "AggregationService": AGGREGATION_SERVICE,
+        "Tasks": TASK_SERVICE,
+    }
+    entries = [{"name": "Service", "kind": "Singleton", "url": f"{ROOT}/"}] + [
+        {"name": name, "kind": "Singleton", "url": url} for name, url in names.items()
+    ]
+    return JSONResponse(
+        {"@odata.context": f"{ROOT}/$metadata", "value": entries},
+        headers={"Allow": "GET, HEAD"},
+    )
+
+
+@router.api_route("/redfish/v1/$metadata", methods=GET)
+async def metadata(gateway: Gateway = Depends(gateway_of)) -> Response:
+    """Return the metadata document: every type that the service returns."""
+    seen = await gateway.namespaces.all()
+    return Response(
+        metadata_document({*SERVICE_NAMESPACES, *seen}),
+        media_type="application/xml",
+        headers={"Allow": "GET, HEAD"},
+    )
+
+
+@router.api_route("/healthz", methods=GET)
+async def healthz() -> dict[str, str]:
+    """Say that this process answers."""
+    return {"status": "ok"}
+
+
+@router.api_route("/readyz", methods=GET)
+async def readyz(gateway: Gateway = Depends(gateway_of)) -> Response:
+    """Say whether store and Temporal answer: 200, else 503."""
+    await gateway.sources.ready()
+    try:
+        ready = await gateway.temporal.service_client.check_health(timeout=RPC_TIMEOUT)
+    except RPCError:
+        ready = False
+    if not ready:
+        text = "Temporal does not answer."
+        message = base_message("ServiceTemporarilyUnavailable", "5", text=text)
+        return error_response(message, headers={"Retry-After": "5"})
+    return JSONResponse({"status": "ready"})
+
+
+_FEATURES = {
+    "ExcerptQuery": False,
+    "ExpandQuery": {
+        "ExpandAll": False,
+        "Levels": False,
+        "Links": False,
+        "NoLinks": False,
+    },
+    "FilterQuery": False,
+    "OnlyMemberQuery": False,
+    "SelectQuery": False,
+}

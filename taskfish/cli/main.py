@@ -1,0 +1,167 @@
+"""The `taskfish` command."""
+
+import asyncio
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from taskfish.errors import TaskfishError
+
+# What a command needs is imported inside it, so that `--help` is quick.
+
+app = typer.Typer(
+    name="taskfish",
+    help="A Redfish gateway in which every change to a machine is a durable task.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+store_commands = typer.Typer(help="The relational store.", no_args_is_help=True)
+temporal_commands = typer.Typer(help="The Temporal namespace.", no_args_is_help=True)
+key_commands = typer.Typer(help="Encryption keys.", no_args_is_help=True)
+app.add_typer(store_commands, name="db")
+app.add_typer(temporal_commands, name="temporal")
+app.add_typer(key_commands, name="keys")
+
+
+def run() -> None:
+    """Run the command; an error of ours is one sentence and exit code 2."""
+    code = _exit_code()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "temporalio" in sys.modules:
+        # The ordinary end of a process that used its runtime, as Worker or as mere
+        # Client, crashes now and then with 134 or 139.
+        os._exit(code)
+    sys.exit(code)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"taskfish {version('taskfish')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Show the version.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(help="Port of the API; 0: any.")] = 8000,
+    data_dir: Annotated[Path, typer.Option(help="Where all data is kept.")] = Path(
+        ".taskfish"
+    ),
+    systems: Annotated[int, typer.Option(min=0, help="Systems behind the plugin.")] = 4,
+    bmcs: Annotated[int, typer.Option(min=0, help="Systems with Redfish BMCs.")] = 1,
+    emulator: Annotated[bool, typer.Option(help="Run emulated machines.")] = True,
+) -> None:
+    """Run everything on this machine: Temporal, store, worker, API, emulator."""
+    from taskfish.cli.dev import DevOptions, run_dev
+
+    counts = (systems, bmcs) if emulator else (0, 0)
+    asyncio.run(run_dev(DevOptions(port, data_dir, *counts)))
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option(help="Go on running until Ctrl-C.")] = False,
+) -> None:
+    """Show a volume that needs a reset, and the reset, on emulated machines."""
+    from taskfish.cli.demo import run_demo
+
+    raise typer.Exit(asyncio.run(run_demo(keep)))
+
+
+@app.command()
+def api(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+) -> None:
+    """Serve the northbound REST API."""
+    import uvicorn
+
+    from api.app import create_app
+    from taskfish.cli.configuration import load_settings
+
+    settings = load_settings()
+    uvicorn.run(
+        lambda: create_app(settings),
+        factory=True,
+        host=host,
+        port=port,
+        server_header=False,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+    )
+
+
+@app.command()
+def worker() -> None:
+    """Run the worker: workflows and their calls to machines."""
+    import worker as composition
+    from taskfish.cli.configuration import load_settings
+
+    asyncio.run(composition.main(load_settings()))
+
+
+@store_commands.command()
+def upgrade() -> None:
+    """Bring the store to the newest schema; safe to repeat."""
+    from taskfish.cli.configuration import load_settings
+    from taskfish.store.database import upgrade as upgrade_store
+
+    asyncio.run(upgrade_store(load_settings().database_url))
+
+
+@temporal_commands.command()
+def setup(
+    retention_hours: Annotated[
+        int, typer.Option(min=24, help="Keep ended tasks at least so long.")
+    ] = 72,
+) -> None:
+    """Prepare the namespace of TEMPORAL_*: search attributes and retention."""
+    from datetime import timedelta
+
+    from taskfish.cli.temporal_setup import set_up_configured
+
+    asyncio.run(set_up_configured(timedelta(hours=retention_hours)))
+
+
+@key_commands.command()
+def generate() -> None:
+    """Print a new key for TASKFISH_ENCRYPTION_KEYS."""
+    from taskfish.encryption import generate_key
+
+    typer.echo(generate_key())
+
+
+def _exit_code() -> int:
+    try:
+        app()
+    except TaskfishError as error:
+        typer.echo(f"taskfish: {error}", err=True)
+        return 2
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    run()

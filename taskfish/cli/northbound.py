@@ -1,0 +1,50 @@
+"""The gateway's own REST API, as its command line and the demo use it."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from taskfish.errors import TaskfishError
+
+POLL_SECONDS = 0.2
+
+
+class NorthboundError(TaskfishError):
+    """The gateway answered a request of ours with an error."""
+
+
+def gateway(url: str, username: str, password: str) -> httpx.AsyncClient:
+    """Return a client with the login; a proxy of the environment is not used."""
+    return httpx.AsyncClient(
+        base_url=url, auth=(username, password), timeout=30, trust_env=False
+    )
+
+
+async def final_answer(
+    client: httpx.AsyncClient, accepted: httpx.Response
+) -> httpx.Response:
+    """Return what a change answered in the end: itself, or what its monitor says."""
+    answer = accepted
+    while answer.status_code == httpx.codes.ACCEPTED:
+        await asyncio.sleep(POLL_SECONDS)
+        answer = await client.get(accepted.headers["Location"])
+    return answer
+
+
+async def resource(client: httpx.AsyncClient, uri: str) -> dict[str, Any]:
+    """GET a resource; raise NorthboundError unless it is there."""
+    answer = await client.get(uri)
+    if not answer.is_success:
+        raise refusal(answer)
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def refusal(answer: httpx.Response) -> NorthboundError:
+    """Return the error that says what was asked and what came back."""
+    request = answer.request
+    return NorthboundError(
+        f"{request.method} {request.url.path} was answered "
+        f"{answer.status_code}: {answer.text[:500]}"
+    )

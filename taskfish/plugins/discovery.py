@@ -1,0 +1,130 @@
+"""What a source has: its identity and the members of its collections."""
+
+import asyncio
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from taskfish.plugins.protocol import Identity, Plugin
+from taskfish.redfish.inventory import COLLECTIONS, Member
+from taskfish.redfish.links import ROOT
+from taskfish.redfish.task import Answer
+
+MAX_PAGES = 100
+DETAILED = frozenset({"Systems", "Chassis", "Managers"})
+"""The collections of which each member is read, for its UUID and its actions."""
+
+
+class Discovery(BaseModel):
+    """All that the inventory keeps of a source."""
+
+    model_config = ConfigDict(frozen=True)
+
+    identity: Identity
+    members: tuple[Member, ...]
+
+
+async def discover(plugin: Plugin, source_id: str) -> Discovery:
+    """Prove the credentials and read the collections; raise what `Plugin` raises."""
+    identity = await plugin.identify()
+    if not identity.aggregates:
+        return Discovery(identity=identity, members=())
+    found = await asyncio.gather(
+        *(_collection(plugin, source_id, name) for name in COLLECTIONS)
+    )
+    return Discovery(
+        identity=identity, members=tuple(member for part in found for member in part)
+    )
+
+
+async def _collection(plugin: Plugin, source_id: str, name: str) -> list[Member]:
+    uris = await _member_uris(plugin, f"{ROOT}/{name}")
+    if name in DETAILED:
+        return await asyncio.gather(
+            *(_detailed(plugin, source_id, name, uri) for uri in uris)
+        )
+    return [
+        Member(source=source_id, collection=name, id=_last_segment(uri)) for uri in uris
+    ]
+
+
+async def _member_uris(plugin: Plugin, collection: str) -> list[str]:
+    """Return the members' URIs, page by page; none where there is no collection."""
+    uris: list[str] = []
+    page: str | None = collection
+    for _ in range(MAX_PAGES):
+        if page is None:
+            break
+        body = _object(await plugin.read(page))
+        uris += [uri for uri in _links(body.get("Members")) if uri not in uris]
+        following = body.get("Members@odata.nextLink")
+        page = following if isinstance(following, str) else None
+    return [uri for uri in uris if uri.rpartition("/")[0] == collection]
+
+
+async def _detailed(plugin: Plugin, source_id: str, name: str, uri: str) -> Member:
+    body = _object(await plugin.read(uri))
+    uuid, power_state = body.get("UUID"), body.get("PowerState")
+    return Member(
+        source=source_id,
+        collection=name,
+        id=_last_segment(uri),
+        uuid=uuid if isinstance(uuid, str) else None,
+        power_state=power_state if isinstance(power_state, str) else None,
+        allowable_values=await _allowable_values(plugin, body.get("Actions")),
+    )
+
+
+async def _allowable_values(
+    plugin: Plugin, actions: JsonValue
+) -> dict[str, dict[str, list[str]]]:
+    """Return action → parameter → allowable values, of every action there is."""
+    values: dict[str, dict[str, list[str]]] = {}
+    if not isinstance(actions, dict):
+        return values
+    for key, action in actions.items():
+        if not key.startswith("#") or not isinstance(action, dict):
+            continue
+        known = _annotated(action)
+        info = action.get("@Redfish.ActionInfo")
+        if isinstance(info, str) and not known:
+            known = _from_action_info(_object(await plugin.read(info)))
+        values[key.removeprefix("#")] = known
+    return values
+
+
+def _annotated(action: dict[str, JsonValue]) -> dict[str, list[str]]:
+    suffix = "@Redfish.AllowableValues"
+    return {
+        name.removesuffix(suffix): _strings(allowed)
+        for name, allowed in action.items()
+        if name.endswith(suffix)
+    }
+
+
+def _from_action_info(info: dict[str, JsonValue]) -> dict[str, list[str]]:
+    parameters = info.get("Parameters")
+    known: dict[str, list[str]] = {}
+    for parameter in parameters if isinstance(parameters, list) else []:
+        if isinstance(parameter, dict) and "AllowableValues" in parameter:
+            known[str(parameter.get("Name"))] = _strings(parameter["AllowableValues"])
+    return known
+
+
+def _strings(value: JsonValue) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _links(members: JsonValue) -> list[str]:
+    return [
+        str(member["@odata.id"]).rstrip("/")
+        for member in (members if isinstance(members, list) else [])
+        if isinstance(member, dict) and "@odata.id" in member
+    ]
+
+
+def _object(answer: Answer) -> dict[str, JsonValue]:
+    return answer.body if answer.succeeded and isinstance(answer.body, dict) else {}
+
+
+def _last_segment(uri: str) -> str:
+    return uri.rpartition("/")[2]

@@ -1,0 +1,24 @@
+"""How large an answer may be that is kept (contracts.md 3 and 8)."""
+
+import json
+
+from taskfish.redfish.messages import base_message, error_body, success_body
+from taskfish.redfish.task import Answer
+
+MAX_BODY = 1 << 20
+"""A final answer's body in bytes: Temporal's payloads end at two MiB."""
+MAX_JOURNAL_BODY = 256 << 10
+
+
+def cut(answer: Answer, limit: int = MAX_BODY) -> Answer:
+    """Return the answer, its body replaced by a message if it is too long."""
+    size = len(json.dumps(answer.body, ensure_ascii=False).encode())
+    if size <= limit:
+        return answer
+    message = base_message(
+        "GeneralError",
+        text=f"The source's answer had {size} bytes; only {limit} are kept.",
+        resolution="Read the resource to see what the answer held.",
+    )
+    body = success_body(message) if answer.succeeded else error_body(message)
+    return answer.model_copy(update={"body": body})

@@ -1,0 +1,306 @@
+"""Messages of DMTF's Base and TaskEvent registries, in our own words.
+
+The ids, the numbers of arguments and the severities are the registries' own (Base
+1.22, TaskEvent 1.0; a test compares them with DMTF's files). The HTTP status that an
+error has is decided here and nowhere else.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+BASE = "Base.1.22"
+TASK_EVENT = "TaskEvent.1.0"
+
+Severity = Literal["OK", "Warning", "Critical"]
+
+
+class Message(BaseModel):
+    """Message.v1_3_0.Message, as it stands in Task.Messages and in error bodies."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    message_id: str = Field(alias="MessageId")
+    message: str = Field(alias="Message")
+    message_args: tuple[str, ...] = Field(default=(), alias="MessageArgs")
+    severity: Severity = Field(default="OK", alias="MessageSeverity")
+    resolution: str | None = Field(default=None, alias="Resolution")
+    related_properties: tuple[str, ...] = Field(default=(), alias="RelatedProperties")
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the Redfish form, without what is empty."""
+        body: dict[str, JsonValue] = {"@odata.type": "#Message.v1_3_0.Message"}
+        body |= self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return body | {"MessageSeverity": self.severity}
+
+
+class Entry(NamedTuple):
+    """One message of a registry: `%1` in the text is the first argument."""
+
+    severity: Severity
+    text: str
+    resolution: str
+    status: int = 400
+
+
+_BASE: dict[str, Entry] = {
+    "Success": Entry("OK", "The operation has succeeded.", "None.", 200),
+    "GeneralError": Entry(
+        "Critical",
+        "The request could not be carried out.",
+        "See @Message.ExtendedInfo for what to do.",
+        500,
+    ),
+    "InternalError": Entry(
+        "Critical",
+        "The gateway met an error of its own.",
+        "Try again; if it stays, look into the gateway's log.",
+        500,
+    ),
+    "MalformedJSON": Entry(
+        "Critical",
+        "The body is not valid JSON.",
+        "Send a body that is one JSON object.",
+    ),
+    "UnrecognizedRequestBody": Entry(
+        "Warning",
+        "The body is not of a form that this resource takes.",
+        "Send one JSON object with Content-Type application/json.",
+    ),
+    "PropertyValueTypeError": Entry(
+        "Warning",
+        "The value '%1' of property %2 has the wrong type.",
+        "Send the property with the type that its schema gives.",
+    ),
+    "PropertyValueFormatError": Entry(
+        "Warning",
+        "The value '%1' of property %2 has the wrong form.",
+        "Send the property in the form that its schema gives.",
+    ),
+    "PropertyValueNotInList": Entry(
+        "Warning",
+        "The value '%1' of property %2 is not one of the allowed values.",
+        "Choose one of the allowed values.",
+    ),
+    "PropertyValueOutOfRange": Entry(
+        "Warning",
+        "The value '%1' of property %2 is out of range.",
+        "Choose a value within the range.",
+    ),
+    "PropertyMissing": Entry(
+        "Warning",
+        "The property %1 is required and missing.",
+        "Add the property to the body.",
+    ),
+    "PropertyUnknown": Entry(
+        "Warning",
+        "The resource has no property %1.",
+        "Leave the property out.",
+    ),
+    "PropertyNotWritable": Entry(
+        "Warning",
+        "The property %1 cannot be written.",
+        "Leave the property out.",
+    ),
+    "ActionNotSupported": Entry(
+        "Critical",
+        "The resource does not know the action %1.",
+        "Use one of the actions that the resource lists.",
+    ),
+    "ActionParameterMissing": Entry(
+        "Critical",
+        "The action %1 requires the parameter %2.",
+        "Add the parameter to the body.",
+    ),
+    "ActionParameterValueTypeError": Entry(
+        "Warning",
+        "The value '%1' of parameter %2 of action %3 has the wrong type.",
+        "Send the parameter with the type that the action's schema gives.",
+    ),
+    "ActionParameterValueNotInList": Entry(
+        "Warning",
+        "The value '%1' of parameter %2 of action %3 is not one of the allowed values.",
+        "Choose one of the allowed values.",
+    ),
+    "ActionParameterValueConflict": Entry(
+        "Warning",
+        "The parameter '%1' with the value '%2' cannot be carried out here.",
+        "Change the parameter.",
+    ),
+    "QueryNotSupported": Entry(
+        "Warning",
+        "The query options of this request are not supported.",
+        "Send the request without query options that begin with $.",
+        501,
+    ),
+    "ResourceMissingAtURI": Entry(
+        "Critical",
+        "There is no resource at '%1'.",
+        "Check the URI; collections list what there is.",
+        404,
+    ),
+    "ResourceNotFound": Entry(
+        "Critical",
+        "There is no %1 named '%2'.",
+        "Check the name; collections list what there is.",
+        404,
+    ),
+    "OperationNotAllowed": Entry(
+        "Critical",
+        "The resource does not take this method.",
+        "Use one of the methods in the Allow header.",
+        405,
+    ),
+    "ResourceInUse": Entry(
+        "Warning",
+        "The resource is in use.",
+        "Wait until it is free, or end what uses it.",
+        409,
+    ),
+    "ResourceAlreadyExists": Entry(
+        "Critical",
+        "There is already a %1 whose %2 is '%3'.",
+        "Use the one that exists, or choose another value.",
+        409,
+    ),
+    "PreconditionFailed": Entry(
+        "Critical",
+        "The resource is not the version that If-Match names.",
+        "Read the resource again and repeat with its ETag.",
+        412,
+    ),
+    "PayloadTooLarge": Entry(
+        "Critical",
+        "The body is larger than this service accepts.",
+        "Send a smaller body.",
+        413,
+    ),
+    "HeaderInvalid": Entry(
+        "Critical", "The header '%1' is invalid.", "Correct the header."
+    ),
+    "AccessUnauthorized": Entry(
+        "Critical",
+        "The request needs a valid user name and password.",
+        "Send HTTP Basic authentication with valid credentials.",
+        401,
+    ),
+    "ResourceAtUriUnauthorized": Entry(
+        "Critical",
+        "The source refuses the gateway's credentials at '%1': %2.",
+        "Correct the UserName and Password of the AggregationSource.",
+        500,
+    ),
+    "CouldNotEstablishConnection": Entry(
+        "Critical",
+        "The source at '%1' cannot be reached.",
+        "Check the source and the network, then try again.",
+        503,
+    ),
+    "ResourceAtUriInUnknownFormat": Entry(
+        "Critical",
+        "What '%1' answered cannot be understood.",
+        "Check that the source speaks the protocol of its ConnectionMethod.",
+        500,
+    ),
+    "ServiceTemporarilyUnavailable": Entry(
+        "Critical",
+        "The service cannot do this now. Try again in %1 seconds.",
+        "Wait, then repeat the request.",
+        503,
+    ),
+    "OperationFailed": Entry(
+        "Warning",
+        "The operation has failed; a part of it may have been done.",
+        "Read the resource to see its state before trying again.",
+        500,
+    ),
+    "OperationTimeout": Entry(
+        "Warning",
+        "The operation has not ended in time; a part of it may have been done.",
+        "Read the resource to see its state before trying again.",
+        500,
+    ),
+}
+
+_TASK_EVENT: dict[str, Entry] = {
+    "TaskStarted": Entry("OK", "The task %1 has started.", "None."),
+    "TaskCompletedOK": Entry("OK", "The task %1 has completed.", "None."),
+    "TaskCompletedWarning": Entry(
+        "Warning", "The task %1 has completed with warnings.", "See its messages."
+    ),
+    "TaskAborted": Entry(
+        "Critical", "The task %1 has ended with errors.", "See its messages."
+    ),
+    "TaskCancelled": Entry("Warning", "The task %1 was cancelled.", "None."),
+    "TaskRemoved": Entry("Warning", "The task %1 was removed.", "None."),
+    "TaskPaused": Entry("Warning", "The task %1 was paused.", "None."),
+    "TaskResumed": Entry("OK", "The task %1 was resumed.", "None."),
+    "TaskProgressChanged": Entry("OK", "The task %1 is %2 percent complete.", "None."),
+}
+
+REGISTRIES: dict[str, dict[str, Entry]] = {BASE: _BASE, TASK_EVENT: _TASK_EVENT}
+
+
+def base_message(
+    key: str,
+    *args: str,
+    text: str | None = None,
+    resolution: str | None = None,
+    related: Iterable[str] = (),
+) -> Message:
+    """Build a message of the Base registry; `text` replaces the entry's own words."""
+    return _build(BASE, key, args, text, resolution, tuple(related))
+
+
+def task_message(key: str, *args: str, text: str | None = None) -> Message:
+    """Build a message of the TaskEvent registry; the first argument is a Task Id."""
+    return _build(TASK_EVENT, key, args, text, None, ())
+
+
+def status_of(message: Message) -> int:
+    """Return the HTTP status that an error led by this message has (400 if unknown)."""
+    registry, _, key = message.message_id.rpartition(".")
+    entry = REGISTRIES.get(registry, {}).get(key)
+    return entry.status if entry else 400
+
+
+def error_body(*messages: Message) -> dict[str, JsonValue]:
+    """Return the body of an error response (DSP0266, error responses)."""
+    first = messages[0]
+    single = len(messages) == 1
+    return {
+        "error": {
+            "code": first.message_id if single else f"{BASE}.GeneralError",
+            "message": first.message if single else _BASE["GeneralError"].text,
+            "@Message.ExtendedInfo": [message.to_json() for message in messages],
+        }
+    }
+
+
+def success_body(*messages: Message) -> dict[str, JsonValue]:
+    """Return the body of a success that has something to say."""
+    return {"@Message.ExtendedInfo": [message.to_json() for message in messages]}
+
+
+def _build(
+    registry: str,
+    key: str,
+    args: tuple[str, ...],
+    text: str | None,
+    resolution: str | None,
+    related: tuple[str, ...],
+) -> Message:
+    entry = REGISTRIES[registry][key]
+    words = text or entry.text
+    for number, arg in enumerate(args, start=1):
+        words = words.replace(f"%{number}", arg)
+    resolution = resolution or entry.resolution
+    return Message(
+        message_id=f"{registry}.{key}",
+        message=words,
+        message_args=args,
+        severity=entry.severity,
+        resolution=None if resolution == "None." else resolution,
+        related_properties=related,
+    )

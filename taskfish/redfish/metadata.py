@@ -1,0 +1,96 @@
+"""The `$metadata` document: a reference for each schema that the service returns."""
+
+import re
+from collections.abc import Iterable
+from xml.sax.saxutils import quoteattr
+
+from pydantic import JsonValue
+
+from taskfish.redfish.schema import SCHEMA
+
+_SERVICE_TYPES = (
+    "AggregationService",
+    "AggregationSource",
+    "AggregationSourceCollection",
+    "ChassisCollection",
+    "ComputerSystemCollection",
+    "ConnectionMethod",
+    "ConnectionMethodCollection",
+    "ManagerCollection",
+    "Message",
+    "ServiceRoot",
+    "SoftwareInventoryCollection",
+    "Task",
+    "TaskCollection",
+    "TaskService",
+    "UpdateService",
+)
+_ALWAYS = ("RedfishExtensions.v1_0_0", "Resource")
+_TYPE = re.compile(r"#(?P<namespace>[A-Za-z0-9_.]+)\.[A-Za-z0-9_]+")
+_HEAD = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<edmx:Edmx xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx" Version="4.0">\n'
+)
+_TAIL = (
+    "  <edmx:DataServices>\n"
+    '    <Schema xmlns="http://docs.oasis-open.org/odata/ns/edm" Namespace="Service">\n'
+    '      <EntityContainer Name="Service" '
+    'Extends="{root}.ServiceContainer"/>\n'
+    "    </Schema>\n"
+    "  </edmx:DataServices>\n"
+    "</edmx:Edmx>\n"
+)
+SCHEMAS_AT = "http://redfish.dmtf.org/schemas/v1"
+
+
+def namespace_of(odata_type: str) -> str | None:
+    """Return `Task.v1_7_4` of `#Task.v1_7_4.Task`, None for what is no type."""
+    match = _TYPE.fullmatch(odata_type)
+    return match["namespace"] if match else None
+
+
+def namespaces_in(body: JsonValue) -> set[str]:
+    """Return the namespaces of every @odata.type below a body."""
+    found: set[str] = set()
+    pending = [body]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, list):
+            pending += item
+        elif isinstance(item, dict):
+            pending += item.values()
+            odata_type = item.get("@odata.type")
+            namespace = namespace_of(str(odata_type)) if odata_type else None
+            found |= {namespace} if namespace else set()
+    return found
+
+
+def metadata_document(namespaces: Iterable[str]) -> str:
+    """Return the document for these namespaces and what each document has."""
+    by_schema: dict[str, set[str]] = {}
+    for namespace in (*_ALWAYS, *namespaces):
+        schema = namespace.partition(".")[0]
+        by_schema.setdefault(schema, {schema}).add(namespace)
+    references = "".join(
+        _reference(schema, sorted(names)) for schema, names in sorted(by_schema.items())
+    )
+    root = max(name for name in by_schema["ServiceRoot"])
+    return _HEAD + references + _TAIL.format(root=root)
+
+
+def _reference(schema: str, namespaces: list[str]) -> str:
+    """Return one schema's reference; Redfish's extensions have an alias."""
+    uri = quoteattr(f"{SCHEMAS_AT}/{schema}_v1.xml")
+    alias = {"RedfishExtensions.v1_0_0": ' Alias="Redfish"'}
+    includes = "".join(
+        f"    <edmx:Include Namespace={quoteattr(name)}{alias.get(name, '')}/>\n"
+        for name in namespaces
+        if name != "RedfishExtensions"
+    )
+    return f"  <edmx:Reference Uri={uri}>\n{includes}  </edmx:Reference>\n"
+
+
+SERVICE_NAMESPACES = tuple(
+    namespace_of(SCHEMA.odata_type(name)) or name for name in _SERVICE_TYPES
+)
+"""The namespaces of what the gateway itself returns."""

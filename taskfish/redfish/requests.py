@@ -1,0 +1,250 @@
+"""What clients may send: bodies checked before anything starts.
+
+Only what the schemas say is checked here; what a source may add passes through. The
+checks are strict: "1" is no number.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    ValidationError,
+)
+from pydantic.alias_generators import to_pascal
+from pydantic_core import PydanticCustomError
+
+from taskfish.redfish.messages import Message, base_message
+from taskfish.redfish.schema import SCHEMA
+from taskfish.redfish.secrecy import MASK, is_secret_name, masked
+from taskfish.redfish.sources import SOURCE_ID
+
+_SHOWN_VALUE = 80
+
+
+class RequestBody(BaseModel):
+    """Unknown properties pass through to the source."""
+
+    model_config = ConfigDict(
+        strict=True, extra="allow", alias_generator=to_pascal, populate_by_name=True
+    )
+
+
+def _one_of(enumeration: str) -> AfterValidator:
+    """Check that a string is a value of an enumeration of the schemas."""
+    allowed = SCHEMA.enumerations[enumeration]
+
+    def check(value: str) -> str:
+        if value not in allowed:
+            raise PydanticCustomError("literal_error", "not an allowed value")
+        return value
+
+    return AfterValidator(check)
+
+
+ResetType = Annotated[str, _one_of("ResetType")]
+RaidType = Annotated[str, _one_of("RAIDType")]
+TransferProtocol = Annotated[str, _one_of("TransferProtocolType")]
+
+
+class IdRef(RequestBody):
+    """A reference in a request."""
+
+    odata_id: str = Field(alias="@odata.id")
+
+
+class VolumeLinks(RequestBody):
+    """Volume.Links of a creation."""
+
+    drives: list[IdRef] | None = None
+
+
+class ResetBody(RequestBody):
+    """Parameters of the Reset actions."""
+
+    reset_type: ResetType | None = None
+
+
+class VolumeBody(RequestBody):
+    """A new volume."""
+
+    name: str | None = None
+    raid_type: RaidType | None = Field(default=None, alias="RAIDType")
+    capacity_bytes: int | None = Field(default=None, ge=0)
+    links: VolumeLinks | None = None
+
+
+class SimpleUpdateBody(RequestBody):
+    """Parameters of UpdateService.SimpleUpdate."""
+
+    image_uri: str = Field(alias="ImageURI")
+    transfer_protocol: TransferProtocol | None = None
+    targets: list[str] | None = None
+
+
+class InsertMediaBody(RequestBody):
+    """Parameters of VirtualMedia.InsertMedia."""
+
+    image: str
+    inserted: bool | None = None
+    write_protected: bool | None = None
+
+
+class BiosBody(RequestBody):
+    """A change of BIOS settings."""
+
+    attributes: dict[str, JsonValue] | None = None
+
+
+class SystemBody(RequestBody):
+    """A change of a system."""
+
+    boot: dict[str, JsonValue] | None = None
+
+
+_BODIES: Mapping[str, type[RequestBody]] = {
+    "ComputerSystem.Reset": ResetBody,
+    "Chassis.Reset": ResetBody,
+    "Manager.Reset": ResetBody,
+    "Volume.Create": VolumeBody,
+    "UpdateService.SimpleUpdate": SimpleUpdateBody,
+    "VirtualMedia.InsertMedia": InsertMediaBody,
+    "Bios.Update": BiosBody,
+    "ComputerSystem.Update": SystemBody,
+}
+
+
+class SourceLinks(RequestBody):
+    """Links of a new AggregationSource."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection_method: IdRef
+
+
+class SourceOem(RequestBody):
+    """Oem.Taskfish of an AggregationSource request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plugin: IdRef | None = None
+    plugin_auth: Literal["Basic", "XAuthToken"] | None = None
+    instances: list[str] | None = None
+    verify_certificate: bool | None = None
+    ca_certificate: str | None = Field(default=None, alias="CACertificate")
+    max_concurrent_requests: int | None = Field(default=None, ge=1, le=64)
+    poll_seconds: float | None = Field(default=None, ge=0.05, le=3600)
+
+
+class SourceOemHolder(RequestBody):
+    """Oem of an AggregationSource request; other vendors' parts are ignored."""
+
+    taskfish: SourceOem | None = None
+
+
+class SourceChange(RequestBody):
+    """PATCH of an AggregationSource."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_name: str | None = None
+    password: SecretStr | None = None
+    oem: SourceOemHolder | None = None
+
+
+class RemovalOem(RequestBody):
+    """Oem.Taskfish of a removal."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    force: bool | None = None
+
+
+class RemovalOemHolder(RequestBody):
+    """Oem of a removal; other vendors' parts are ignored."""
+
+    taskfish: RemovalOem | None = None
+
+
+class SourceRemoval(RequestBody):
+    """DELETE of an AggregationSource; its body is optional."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    oem: RemovalOemHolder | None = None
+
+
+class NewSourceBody(SourceChange):
+    """POST to AggregationSources."""
+
+    id: str | None = Field(default=None, pattern=f"^{SOURCE_ID.pattern}$")
+    name: str | None = None
+    host_name: str = Field(
+        min_length=1,
+        max_length=255,
+        pattern=r"^(https?://)?([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?/?$",
+    )
+    links: SourceLinks
+
+
+def check_body(operation: str, body: JsonValue) -> list[Message]:
+    """Return what is wrong with the body of an operation; empty if nothing is known."""
+    model = _BODIES.get(operation)
+    if model is None:
+        return []
+    try:
+        model.model_validate(body)
+    except ValidationError as error:
+        action = operation if _is_action(operation) else None
+        return messages_of(error, action)
+    return []
+
+
+def messages_of(error: ValidationError, action: str | None = None) -> list[Message]:
+    """Turn what a model refused into messages; of an action's parameters if given."""
+    messages: list[Message] = []
+    for problem in error.errors(include_url=False, include_context=False):
+        name = "/".join(str(part) for part in problem["loc"])
+        value = _shown(name, problem["input"])
+        message = _message(problem["type"], name, value, action)
+        if message not in messages:
+            messages.append(message)
+    return messages
+
+
+def _message(kind: str, name: str, value: str, action: str | None) -> Message:
+    related = () if action else (f"#/{name}",)
+    if kind == "missing" and action:
+        return base_message("ActionParameterMissing", action, name)
+    if kind == "missing":
+        return base_message("PropertyMissing", name, related=related)
+    if kind == "extra_forbidden":
+        return base_message("PropertyUnknown", name, related=related)
+    if kind == "literal_error":
+        key = "ActionParameterValueNotInList" if action else "PropertyValueNotInList"
+    elif kind.startswith(("greater_than", "less_than")):
+        return base_message("PropertyValueOutOfRange", value, name, related=related)
+    elif kind.startswith("string_") and kind != "string_type":
+        return base_message("PropertyValueFormatError", value, name, related=related)
+    else:
+        key = "ActionParameterValueTypeError" if action else "PropertyValueTypeError"
+    args = (value, name, action) if action else (value, name)
+    return base_message(key, *args, related=related)
+
+
+def _is_action(operation: str) -> bool:
+    verb = operation.rpartition(".")[2]
+    return verb not in ("Create", "Update", "Replace", "Delete")
+
+
+def _shown(name: str, value: JsonValue) -> str:
+    """Return a short form of a value for a message, without its secrets."""
+    shown = masked({name: value})
+    assert isinstance(shown, dict), "a mask keeps the shape"
+    secret = shown[name] != value or is_secret_name(name)
+    return MASK if secret else str(value)[:_SHOWN_VALUE]

@@ -1,0 +1,217 @@
+"""The gateway's own resources, as Redfish has them (schema bundle 2025.4).
+
+A property that may be absent is left out when it is None.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_pascal
+
+from taskfish.redfish.links import ROOT
+from taskfish.redfish.schema import SCHEMA
+
+TASK_SERVICE = f"{ROOT}/TaskService"
+TASKS = f"{TASK_SERVICE}/Tasks"
+TASK_MONITORS = f"{TASK_SERVICE}/TaskMonitors"
+AGGREGATION_SERVICE = f"{ROOT}/AggregationService"
+AGGREGATION_SOURCES = f"{AGGREGATION_SERVICE}/AggregationSources"
+CONNECTION_METHODS = f"{AGGREGATION_SERVICE}/ConnectionMethods"
+UPDATE_SERVICE = f"{ROOT}/UpdateService"
+SIMPLE_UPDATE = f"{UPDATE_SERVICE}/Actions/UpdateService.SimpleUpdate"
+
+
+class RedfishModel(BaseModel):
+    """PascalCase names on the wire; None is absence."""
+
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_pascal, populate_by_name=True
+    )
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the Redfish form."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Link(RedfishModel):
+    """A reference to a resource."""
+
+    odata_id: str = Field(alias="@odata.id")
+
+
+def link(uri: str) -> Link:
+    """Return a reference to `uri`."""
+    return Link(odata_id=uri)
+
+
+def links(uris: Iterable[str]) -> list[Link]:
+    """Return references to several resources."""
+    return [link(uri) for uri in uris]
+
+
+class Status(RedfishModel):
+    """Resource.Status."""
+
+    state: str = "Enabled"
+    health: str = "OK"
+
+
+class Resource(RedfishModel):
+    """What every resource has."""
+
+    odata_id: str = Field(alias="@odata.id")
+    odata_type: str = Field(alias="@odata.type")
+    id: str
+    name: str
+
+
+class Collection(RedfishModel):
+    """A resource collection. Collections have no Id."""
+
+    odata_id: str = Field(alias="@odata.id")
+    odata_type: str = Field(alias="@odata.type")
+    name: str
+    members: list[Link]
+    count: int = Field(alias="Members@odata.count")
+    next_link: str | None = Field(default=None, alias="Members@odata.nextLink")
+
+
+def collection(
+    uri: str, kind: str, name: str, members: Iterable[str], *, count: int | None = None
+) -> Collection:
+    """Build a collection of `kind` (`ComputerSystemCollection`) from member URIs."""
+    found = links(members)
+    return Collection(
+        odata_id=uri,
+        odata_type=SCHEMA.odata_type(kind),
+        name=name,
+        members=found,
+        count=len(found) if count is None else count,
+    )
+
+
+class ServiceRootLinks(RedfishModel):
+    """ServiceRoot.Links."""
+
+    sessions: Link | None = None
+
+
+class ServiceRoot(Resource):
+    """The root: what there is and what the service can do."""
+
+    redfish_version: str
+    uuid: str = Field(alias="UUID")
+    product: str
+    vendor: str
+    protocol_features_supported: dict[str, Any]
+    links: ServiceRootLinks
+    systems: Link
+    chassis: Link
+    managers: Link
+    update_service: Link
+    aggregation_service: Link
+    tasks: Link
+
+
+class TaskService(Resource):
+    """TaskService v1.3.0, as far as it can be read."""
+
+    date_time: datetime
+    completed_task_over_write_policy: str
+    life_cycle_event_on_task_state_change: bool
+    service_enabled: bool
+    task_monitor_auto_expiry_seconds: int
+    status: Status
+    tasks: Link
+
+
+class AggregationService(Resource):
+    """AggregationService v1.0.3."""
+
+    service_enabled: bool
+    status: Status
+    aggregation_sources: Link
+    connection_methods: Link
+
+
+class ConnectionMethodLinks(RedfishModel):
+    """ConnectionMethod.Links."""
+
+    aggregation_sources: list[Link]
+
+
+class ConnectionMethodResource(Resource):
+    """ConnectionMethod v1.1: how sources are spoken to."""
+
+    connection_method_type: str
+    connection_method_variant: str
+    links: ConnectionMethodLinks
+
+
+class AggregationSourceLinks(RedfishModel):
+    """AggregationSource.Links."""
+
+    connection_method: Link
+    resources_accessed: list[Link]
+
+
+class AggregationSource(Resource):
+    """AggregationSource v1.5.0. Its Password is always null in answers."""
+
+    host_name: str
+    user_name: str | None = None
+    links: AggregationSourceLinks
+    status: Status
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the Redfish form, with a null Password."""
+        return {**super().to_json(), "UserName": self.user_name, "Password": None}
+
+
+class SimpleUpdateAction(RedfishModel):
+    """The action that updates firmware."""
+
+    target: str = Field(alias="target")
+
+
+class UpdateService(Resource):
+    """UpdateService v1.17, the gateway's own, over all sources."""
+
+    service_enabled: bool
+    status: Status
+    firmware_inventory: Link
+    software_inventory: Link
+    actions: dict[str, SimpleUpdateAction]
+
+
+class TaskPayload(RedfishModel):
+    """Task.Payload: the request that started it, its secrets masked."""
+
+    target_uri: str
+    http_operation: str
+    http_headers: list[str]
+    json_body: str
+
+
+class TaskLinks(RedfishModel):
+    """Task.Links."""
+
+    created_resources: list[Link]
+    created_resources_count: int = Field(alias="CreatedResources@odata.count")
+
+
+class Task(Resource):
+    """Task v1.7.4."""
+
+    task_state: str
+    task_status: str | None = None
+    start_time: datetime
+    end_time: datetime | None = None
+    percent_complete: int
+    task_monitor: str | None = None
+    hide_payload: bool
+    payload: TaskPayload
+    messages: list[dict[str, JsonValue]]
+    links: TaskLinks | None = None

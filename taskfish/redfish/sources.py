@@ -1,0 +1,93 @@
+"""An AggregationSource as the gateway knows it (contracts.md 1 and 2)."""
+
+import re
+from enum import StrEnum
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+SOURCE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+class ConnectionMethod(StrEnum):
+    """How a source is spoken to; the Ids of the ConnectionMethods collection."""
+
+    REDFISH = "Redfish"
+    ODIM = "ODIM"
+
+
+class SourceOptions(BaseModel):
+    """Oem.Taskfish of an AggregationSource.
+
+    `plugin` is the Id of the ODIM plugin's own source for a BMC behind a plugin.
+    `instances` lists further addresses that the plugin's instances may have.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    plugin: str | None = None
+    plugin_auth: Literal["Basic", "XAuthToken"] = "Basic"
+    instances: tuple[str, ...] = ()
+    verify_certificate: bool = True
+    ca_certificate: str | None = None
+    max_concurrent_requests: Annotated[int, Field(ge=1, le=64)] = 4
+    poll_seconds: Annotated[float, Field(ge=0.05, le=3600)] = 2.0
+
+
+class Source(BaseModel):
+    """One AggregationSource with its credentials: never leaves this process.
+
+    `address` is the host as southbound bodies name it; `base_url` is where the HTTP
+    calls go (for a BMC behind a plugin that is its plugin's).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    host_name: str
+    method: ConnectionMethod
+    user_name: str | None = None
+    password: SecretStr | None = None
+    options: SourceOptions = SourceOptions()
+
+    @property
+    def base_url(self) -> str:
+        """Scheme, host and port, with https where HostName names no scheme."""
+        return base_url(self.host_name)
+
+    @property
+    def address(self) -> str:
+        """HostName without a scheme."""
+        return urlsplit(self.base_url).netloc
+
+
+class SourceAccess(BaseModel):
+    """All that is needed to speak to a source.
+
+    `plugin` is the ODIM plugin in front of it; `manager` is the source's own Id of
+    the Manager under which its AccountService appears; `refused` says that it refused
+    our credentials and that they have not changed since.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source: Source
+    plugin: Source | None = None
+    manager: str | None = None
+    refused: bool = False
+
+
+def base_url(host_name: str) -> str:
+    """Return the URL root of a HostName given as URL or as host:port."""
+    url = host_name if "://" in host_name else f"https://{host_name}"
+    return url.rstrip("/")
+
+
+def source_id_from(host_name: str) -> str:
+    """Return the Id that a source gets when its client chose none: a slug of its host.
+
+    Shape: `[a-z0-9][a-z0-9-]{0,31}`, no dot.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", urlsplit(base_url(host_name)).netloc.lower())
+    return slug.strip("-")[:32].strip("-") or "source"

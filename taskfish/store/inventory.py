@@ -1,0 +1,91 @@
+"""The inventory: which systems, chassis and managers the sources have.
+
+Collections read only this, so that one dead BMC never delays `/Systems`.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select, update
+
+from taskfish.redfish.inventory import Member
+from taskfish.store.database import Store
+from taskfish.store.tables import members, sources
+
+
+class Inventory:
+    """Reads and writes of the `members` table."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def collection(self, collection: str) -> list[str]:
+        """Return the gateway's Ids of all members of a collection, sorted."""
+        statement = (
+            select(members.c.source, members.c.id)
+            .join(sources, sources.c.id == members.c.source)
+            .where(members.c.collection == collection, sources.c.state == "ready")
+            .order_by(members.c.source, members.c.id)
+        )
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [f"{row.source}.{row.id}" for row in rows]
+
+    async def member(self, collection: str, name: str) -> Member | None:
+        """Return the member that the gateway calls `name`, None if there is none."""
+        source, _, member_id = name.partition(".")
+        statement = (
+            select(members)
+            .join(sources, sources.c.id == members.c.source)
+            .where(
+                members.c.collection == collection,
+                members.c.source == source,
+                members.c.id == member_id,
+                sources.c.state == "ready",
+            )
+        )
+        async with self._store.read() as connection:
+            row = (await connection.execute(statement)).first()
+        return Member.model_validate(dict(row._mapping)) if row is not None else None
+
+    async def replace(
+        self,
+        source_id: str,
+        found: Sequence[Member],
+        *,
+        uuid: str | None,
+        has_accounts: bool,
+    ) -> bool:
+        """Make `found` the source's whole inventory and the source ready.
+
+        Returns False, and keeps nothing, if the source is not there any more.
+        """
+        async with self._store.write() as connection:
+            result = await connection.execute(
+                update(sources)
+                .where(sources.c.id == source_id)
+                .values(state="ready", uuid=uuid, has_accounts=has_accounts)
+            )
+            if result.rowcount == 0:
+                return False
+            await connection.execute(
+                delete(members).where(members.c.source == source_id)
+            )
+            if found:
+                rows = [member.model_dump(mode="json") for member in found]
+                await connection.execute(insert(members), rows)
+        return True
+
+    async def note_power_state(
+        self, source_id: str, system: str, power_state: str | None
+    ) -> None:
+        """Remember the PowerState that a system was last seen in."""
+        async with self._store.write() as connection:
+            await connection.execute(
+                update(members)
+                .where(
+                    members.c.source == source_id,
+                    members.c.collection == "Systems",
+                    members.c.id == system,
+                )
+                .values(power_state=power_state)
+            )

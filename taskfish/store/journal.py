@@ -1,0 +1,143 @@
+"""The southbound journal: what makes a change be sent once (contracts.md 3).
+
+A row stands before the request leaves. A row with an answer is the answer; a row
+without one means that the request may have left and must never leave again.
+"""
+
+import json
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from taskfish.store.database import Store
+from taskfish.store.tables import journal
+
+
+class JournalKey(BaseModel):
+    """Which sending: `run_id` is the first execution's, so that a reset keeps it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    workflow_id: str
+    run_id: str
+    step: str
+
+
+class JournalEntry(BaseModel):
+    """One row. `before` is what was seen of the target before the request left;
+    `answer` is what the source said to it, `final` how its task ended.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    sent_at: datetime
+    fenced: bool
+    before: JsonValue = None
+    answer: JsonValue = None
+    final: JsonValue = None
+
+
+class Journal:
+    """Reads and writes of the `journal` table."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def begin(self, key: JournalKey, source: str, before: JsonValue) -> bool:
+        """Insert the row of a request that is about to leave.
+
+        Returns False when there is a row already: then the request must not leave.
+        """
+        return await self._insert(key, source, fenced=False, before=before)
+
+    async def fence(self, key: JournalKey, source: str) -> bool:
+        """Take the place of a request that was never begun, so that it never will be.
+
+        Returns False when it had begun.
+        """
+        return await self._insert(key, source, fenced=True, before=None)
+
+    async def entry(self, key: JournalKey) -> JournalEntry | None:
+        """Return the row, None if the request was never begun."""
+        async with self._store.read() as connection:
+            row = (await connection.execute(select(journal).where(_is(key)))).first()
+        if row is None:
+            return None
+        return JournalEntry(
+            sent_at=row.sent_at,
+            fenced=row.fenced,
+            before=self._open(row.before),
+            answer=self._open(row.answer),
+            final=self._open(row.final),
+        )
+
+    async def forget(self, key: JournalKey) -> None:
+        """Delete the row of a request that surely never left."""
+        async with self._store.write() as connection:
+            await connection.execute(delete(journal).where(_is(key)))
+
+    async def answered(
+        self, key: JournalKey, answer: JsonValue, plugin_task: str | None
+    ) -> None:
+        """Keep what the source answered, and the URI of the task it made."""
+        async with self._store.write() as connection:
+            await connection.execute(
+                update(journal)
+                .where(_is(key))
+                .values(answer=self._seal(answer), plugin_task=plugin_task)
+            )
+
+    async def finished(self, key: JournalKey, final: JsonValue) -> None:
+        """Keep how the source's task ended: some monitors can be read only once."""
+        async with self._store.write() as connection:
+            await connection.execute(
+                update(journal).where(_is(key)).values(final=self._seal(final))
+            )
+
+    async def knows_task(self, source: str, plugin_task: str, since: datetime) -> bool:
+        """Say whether a sending since then already follows this task of the source."""
+        statement = select(journal.c.workflow_id).where(
+            journal.c.source == source,
+            journal.c.plugin_task == plugin_task,
+            journal.c.sent_at >= since,
+        )
+        async with self._store.read() as connection:
+            return (await connection.execute(statement)).first() is not None
+
+    async def _insert(
+        self, key: JournalKey, source: str, *, fenced: bool, before: JsonValue
+    ) -> bool:
+        values = {
+            **key.model_dump(),
+            "source": source,
+            "sent_at": datetime.now(UTC),
+            "fenced": fenced,
+            "before": self._seal(before),
+        }
+        try:
+            async with self._store.write() as connection:
+                await connection.execute(insert(journal).values(**values))
+        except IntegrityError:
+            return False
+        return True
+
+    def _seal(self, value: JsonValue) -> bytes | None:
+        if value is None:
+            return None
+        return self._store.keyring.seal(json.dumps(value).encode())
+
+    def _open(self, sealed: bytes | None) -> JsonValue:
+        if sealed is None:
+            return None
+        opened: JsonValue = json.loads(self._store.keyring.open(sealed))
+        return opened
+
+
+def _is(key: JournalKey) -> ColumnElement[bool]:
+    return (
+        (journal.c.workflow_id == key.workflow_id)
+        & (journal.c.run_id == key.run_id)
+        & (journal.c.step == key.step)
+    )

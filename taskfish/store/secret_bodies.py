@@ -1,0 +1,49 @@
+"""Bodies that hold secrets, kept sealed until their task has ended (contracts.md 3)."""
+
+import json
+import secrets
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+from sqlalchemy import delete, insert, select
+
+from taskfish.store.database import Store
+from taskfish.store.tables import secret_bodies
+
+
+class SecretBodies:
+    """Reads and writes of the `secret_bodies` table."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def keep(self, body: JsonValue) -> str:
+        """Keep a body and return the reference that may go through Temporal."""
+        reference = secrets.token_urlsafe(24)
+        sealed = self._store.keyring.seal(json.dumps(body).encode())
+        async with self._store.write() as connection:
+            await connection.execute(
+                insert(secret_bodies).values(
+                    reference=reference, body=sealed, created_at=datetime.now(UTC)
+                )
+            )
+        return reference
+
+    async def get(self, reference: str) -> JsonValue:
+        """Return a kept body, None once it has been forgotten."""
+        statement = select(secret_bodies.c.body).where(
+            secret_bodies.c.reference == reference
+        )
+        async with self._store.read() as connection:
+            sealed = (await connection.execute(statement)).scalar()
+        if sealed is None:
+            return None
+        body: JsonValue = json.loads(self._store.keyring.open(sealed))
+        return body
+
+    async def forget(self, reference: str) -> None:
+        """Delete a body: its change needs it no more."""
+        async with self._store.write() as connection:
+            await connection.execute(
+                delete(secret_bodies).where(secret_bodies.c.reference == reference)
+            )

@@ -1,0 +1,206 @@
+"""AggregationSources in the store: their credentials are sealed."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+from sqlalchemy import Row, delete, insert, or_, select, update
+
+from taskfish.redfish.sources import (
+    ConnectionMethod,
+    Source,
+    SourceAccess,
+    SourceOptions,
+)
+from taskfish.store.database import Store
+from taskfish.store.tables import members, sources
+
+SourceState = Literal["adding", "ready"]
+
+
+class SourceRecord(BaseModel):
+    """A source and what the gateway knows of it.
+
+    `task_id` is the task that adds or added it; `manager` the source's own Id of its
+    first Manager; `refused_at` is set from the first refused login until the
+    credentials change, `down_since` while the source does not answer.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source: Source
+    state: SourceState
+    task_id: str
+    uuid: str | None
+    has_accounts: bool
+    manager: str | None
+    refused_at: datetime | None
+    down_since: datetime | None
+
+
+class Sources:
+    """Reads and writes of the `sources` table."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def add(self, source: Source, task_id: str) -> SourceRecord | None:
+        """Keep a new source as "adding"; return the one that is in its place instead.
+
+        Two sources are in one place if they have the same Id, or the same host behind
+        the same plugin.
+        """
+        place = place_of(source)
+        taken = or_(sources.c.id == source.id, sources.c.place == place)
+        async with self._store.write() as connection:
+            row = (await connection.execute(_SELECT.where(taken))).first()
+            if row is not None:
+                return self._record(row)
+            await connection.execute(
+                insert(sources).values(
+                    id=source.id,
+                    place=place,
+                    host_name=source.host_name,
+                    method=source.method.value,
+                    options=source.options.model_dump(mode="json"),
+                    state="adding",
+                    task_id=task_id,
+                    has_accounts=False,
+                    created_at=datetime.now(UTC),
+                    **self._credentials(source.user_name, source.password),
+                )
+            )
+        return None
+
+    async def get(self, source_id: str) -> SourceRecord | None:
+        """Return a source by its Id."""
+        async with self._store.read() as connection:
+            statement = _SELECT.where(sources.c.id == source_id)
+            row = (await connection.execute(statement)).first()
+        return self._record(row) if row is not None else None
+
+    async def access(self, source_id: str) -> SourceAccess | None:
+        """Return what is needed to speak to a source, with its plugin's own."""
+        record = await self.get(source_id)
+        if record is None:
+            return None
+        behind = record.source.options.plugin
+        plugin = await self.get(behind) if behind else None
+        return SourceAccess(
+            source=record.source,
+            plugin=plugin.source if plugin else None,
+            manager=record.manager,
+            refused=record.refused_at is not None,
+        )
+
+    async def ready(self) -> list[SourceRecord]:
+        """Return the sources that have been added, by Id."""
+        async with self._store.read() as connection:
+            statement = _SELECT.where(sources.c.state == "ready").order_by(sources.c.id)
+            rows = (await connection.execute(statement)).all()
+        return [self._record(row) for row in rows]
+
+    async def change(
+        self,
+        source_id: str,
+        user_name: str | None,
+        password: SecretStr | None,
+        options: SourceOptions,
+    ) -> None:
+        """Replace credentials and options; a refusal of the old ones is forgotten."""
+        async with self._store.write() as connection:
+            await connection.execute(
+                update(sources)
+                .where(sources.c.id == source_id)
+                .values(
+                    options=options.model_dump(mode="json"),
+                    refused_at=None,
+                    **self._credentials(user_name, password),
+                )
+            )
+
+    async def remove(self, source_id: str, task_id: str | None = None) -> bool:
+        """Forget a source and its inventory; with a task id only if that task adds it.
+
+        Returns whether there was one.
+        """
+        condition = sources.c.id == source_id
+        if task_id is not None:
+            condition &= (sources.c.task_id == task_id) & (sources.c.state == "adding")
+        async with self._store.write() as connection:
+            result = await connection.execute(delete(sources).where(condition))
+        return result.rowcount > 0
+
+    async def plugin_is_used(self, source_id: str) -> bool:
+        """Say whether another source is reached through this one."""
+        async with self._store.read() as connection:
+            rows = await connection.execute(select(sources.c.options))
+        return any(row.options.get("plugin") == source_id for row in rows)
+
+    async def note_refused(self, source_id: str) -> None:
+        """Remember that the source refused our credentials."""
+        await self._note(source_id, refused_at=datetime.now(UTC))
+
+    async def note_health(self, source_id: str, answers: bool) -> None:
+        """Remember since when the source has not answered, or that it does."""
+        down_since = None if answers else datetime.now(UTC)
+        async with self._store.write() as connection:
+            changed = sources.c.down_since.is_not(None) if answers else _IS_UP
+            await connection.execute(
+                update(sources)
+                .where((sources.c.id == source_id) & changed)
+                .values(down_since=down_since)
+            )
+
+    async def _note(self, source_id: str, **values: datetime | None) -> None:
+        async with self._store.write() as connection:
+            await connection.execute(
+                update(sources).where(sources.c.id == source_id).values(**values)
+            )
+
+    def _credentials(
+        self, user_name: str | None, password: SecretStr | None
+    ) -> dict[str, str | bytes | None]:
+        keyring = self._store.keyring
+        sealed = (
+            keyring.seal(password.get_secret_value().encode()) if password else None
+        )
+        return {"user_name": user_name, "password": sealed}
+
+    def _record(self, row: Row[*tuple[Any, ...]]) -> SourceRecord:
+        keyring = self._store.keyring
+        password = keyring.open(row.password).decode() if row.password else None
+        return SourceRecord(
+            source=Source(
+                id=row.id,
+                host_name=row.host_name,
+                method=ConnectionMethod(row.method),
+                user_name=row.user_name,
+                password=SecretStr(password) if password is not None else None,
+                options=SourceOptions.model_validate(row.options),
+            ),
+            state=row.state,
+            task_id=row.task_id,
+            uuid=row.uuid,
+            has_accounts=row.has_accounts,
+            manager=row.manager if row.has_accounts else None,
+            refused_at=row.refused_at,
+            down_since=row.down_since,
+        )
+
+
+def place_of(source: Source) -> str:
+    """Return where a source is reached: the same for the same host, however written."""
+    return f"{source.options.plugin or ''} {source.address.lower()}"
+
+
+_MANAGER = (
+    select(members.c.id)
+    .where(members.c.source == sources.c.id, members.c.collection == "Managers")
+    .order_by(members.c.id)
+    .limit(1)
+    .scalar_subquery()
+    .label("manager")
+)
+_SELECT = select(*sources.c, _MANAGER)
+_IS_UP = sources.c.down_since.is_(None)

@@ -1,0 +1,96 @@
+"""Temporal as Taskfish uses it: one client for api, worker and tests; its names.
+
+Every payload, memo and failure is encrypted (D10); search attributes, workflow ids and
+types are clear text and hold nothing secret.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    PayloadCodec,
+)
+from temporalio.envconfig import ClientConfig
+
+from taskfish.encryption import Keyring
+
+RPC_TIMEOUT = timedelta(seconds=3)
+"""Every call to Temporal ends within this (contracts.md 3)."""
+
+DEFAULT_ADDRESS = "localhost:7233"
+"""Where Temporal is if neither environment nor profile says so."""
+ENCODING = b"binary/aes-256-gcm"
+
+TASK_STATE = SearchAttributeKey.for_keyword("TaskState")
+TASK_STATUS = SearchAttributeKey.for_keyword("TaskStatus")
+TASK_OPERATION = SearchAttributeKey.for_keyword("TaskOperation")
+TASK_TARGET = SearchAttributeKey.for_keyword("TaskTarget")
+TASK_RESOURCE_TYPE = SearchAttributeKey.for_keyword("TaskResourceType")
+TASK_SOURCE = SearchAttributeKey.for_keyword("TaskSource")
+TASK_OWNER = SearchAttributeKey.for_keyword("TaskOwner")
+TASK_REQUEST_ID = SearchAttributeKey.for_keyword("TaskRequestId")
+PLUGIN_TASK = SearchAttributeKey.for_keyword("PluginTask")
+TASK_RESOURCES = SearchAttributeKey.for_keyword_list("TaskResources")
+
+MAX_SEARCH_ATTRIBUTE = 255
+"""PostgreSQL refuses more, SQLite does not: so it is enforced in our code."""
+
+
+def waiting_queue(task_queue: str) -> str:
+    """Return the task queue of activities that wait, kept apart from those that act."""
+    return f"{task_queue}-wait"
+
+
+async def connect(keyring: Keyring, *, lazy: bool = False) -> Client:
+    """Connect as TEMPORAL_* variables and profiles say (temporalio's envconfig).
+
+    A lazy client needs no server until its first call; workers need a real one.
+    """
+    options: dict[str, Any] = {"target_host": DEFAULT_ADDRESS}
+    options |= ClientConfig.load_client_connect_config()
+    return await Client.connect(
+        **options, data_converter=data_converter(keyring), lazy=lazy
+    )
+
+
+def data_converter(keyring: Keyring) -> DataConverter:
+    """Return the converter: pydantic models, encrypted, failures included."""
+    return dataclasses.replace(
+        pydantic_data_converter,
+        payload_codec=EncryptionCodec(keyring),
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )
+
+
+class EncryptionCodec(PayloadCodec):
+    """Encrypts whole payloads; lets through what was never encrypted when decoding."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Seal each payload with its metadata."""
+        return [
+            Payload(
+                metadata={"encoding": ENCODING},
+                data=self._keyring.seal(payload.SerializeToString()),
+            )
+            for payload in payloads
+        ]
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Open each sealed payload; raise UndecryptableError if its key is unknown."""
+        return [self._decode(payload) for payload in payloads]
+
+    def _decode(self, payload: Payload) -> Payload:
+        if payload.metadata.get("encoding") != ENCODING:
+            return payload
+        return Payload.FromString(self._keyring.open(payload.data))

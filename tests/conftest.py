@@ -1,0 +1,67 @@
+"""A real Temporal server for the session, a whole gateway for each test."""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from taskfish.cli.temporal_server import development_server
+from taskfish.encryption import Keyring, generate_key
+from taskfish.temporal import data_converter
+from tests.house import House, open_house
+
+KEY = SecretStr(generate_key())
+_exit_codes: list[int] = []
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """Remember how the session ended."""
+    _exit_codes.append(int(exitstatus))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """End at once: a process that ran a Worker sometimes dies at its own exit."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if _exit_codes:
+        os._exit(_exit_codes[-1])
+
+
+@pytest.fixture(scope="session")
+async def temporal_address() -> AsyncIterator[str]:
+    """Run one development server, with the settings of `taskfish dev`."""
+    async with development_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+async def temporal(temporal_address: str) -> Client:
+    """Give a client with the encryption of the session."""
+    return await Client.connect(
+        temporal_address, data_converter=data_converter(Keyring([KEY]))
+    )
+
+
+@pytest.fixture(scope="session")
+async def shared_house(
+    temporal: Client, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:
+    """Open the gateway that most tests use, one after the other."""
+    folder = tmp_path_factory.mktemp("house")
+    async with open_house(temporal, folder, KEY) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def house(shared_house: House) -> House:
+    """Give a gateway with a worker over an emulator: node1, node2 and bmc1 added.
+
+    It is as new: no open tasks, no modes, no volumes, nothing executed.
+    """
+    await shared_house.settle()
+    return shared_house

@@ -1,0 +1,254 @@
+"""A whole gateway in one process: emulator on real sockets, worker, API, a client."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+from sqlalchemy import ColumnElement, delete
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+
+from api.app import create_app
+from taskfish.encryption import Keyring
+from taskfish.plugins.emulator import Addresses, Emulator, serve
+from taskfish.plugins.machine.modes import Modes
+from taskfish.settings import Settings
+from taskfish.store.database import Store, upgrade
+from taskfish.store.sources import Sources
+from taskfish.store.tables import sources
+from worker import WorkerProcess
+
+SOURCES = "/redfish/v1/AggregationService/AggregationSources"
+METHODS = "/redfish/v1/AggregationService/ConnectionMethods"
+TASKS = "/redfish/v1/TaskService/Tasks"
+USER, PASSWORD = "admin", "gatekeeper"
+FAST = Modes(seconds=0.4)
+POLL = 0.05
+LONGEST_WAIT = 30.0
+
+
+class House:
+    """What a test needs of a running gateway. `client` is logged in."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        temporal: Client,
+        store: Store,
+        emulator: Emulator,
+        addresses: Addresses,
+        client: httpx.AsyncClient,
+    ) -> None:
+        self.settings = settings
+        self.temporal = temporal
+        self.store = store
+        self.emulator = emulator
+        self.addresses = addresses
+        self.client = client
+        self._stopped: asyncio.Event | None = None
+        self._working: asyncio.Task[None] | None = None
+
+    async def start_worker(self) -> None:
+        """Start the worker; it takes what waits for it."""
+        self._stopped = asyncio.Event()
+        worker = WorkerProcess(self.settings, self.temporal, self.store)
+        self._working = asyncio.create_task(worker.run(self._stopped))
+
+    async def stop_worker(self) -> None:
+        """Stop the worker gracefully; nothing happens if none runs."""
+        if self._working is not None and self._stopped is not None:
+            self._stopped.set()
+            await self._working
+            self._working = None
+
+    async def add_sources(self) -> None:
+        """Add the plugin, its nodes and the BMCs of the emulator, if not there."""
+        known = Sources(self.store)
+        behind = {"Plugin": {"@odata.id": f"{SOURCES}/plugin"}}
+        wanted: list[tuple[str, str, str, str, dict[str, Any]]]
+        wanted = [("plugin", self.addresses.plugin, "ODIM", "plugin", {})]
+        for number, host in enumerate(self.addresses.systems, start=1):
+            wanted.append((f"node{number}", host, "ODIM", "password", behind))
+        for number, host in enumerate(self.addresses.bmcs, start=1):
+            wanted.append((f"bmc{number}", host, "Redfish", "password", {}))
+        for source in wanted:
+            if await known.get(source[0]) is None:
+                answer = await self.add_source(*source)
+                assert answer.status_code == 201, answer.text
+
+    async def settle(self) -> None:
+        """Make everything as it was at first, for the next test."""
+        await self._end_tasks()
+        self.emulator.renew()
+        if self._working is None:
+            await self.start_worker()
+        async with self.store.write() as connection:
+            await connection.execute(delete(sources).where(_is_not_as_at_first()))
+        await self.add_sources()
+
+    async def _end_tasks(self) -> None:
+        query = f"TaskQueue='{self.settings.task_queue}' AND ExecutionStatus='Running'"
+        async for run in self.temporal.list_workflows(query):
+            if not run.id.startswith("watch:"):
+                handle = self.temporal.get_workflow_handle(run.id)
+                with contextlib.suppress(RPCError):
+                    await handle.terminate()
+
+    async def add_source(
+        self,
+        name: str,
+        host: str,
+        method: str,
+        password: str,
+        options: dict[str, Any] | None = None,
+    ) -> httpx.Response:
+        """Add one source and return its monitor's final answer."""
+        response = await self.client.post(
+            SOURCES, json=source_body(name, host, method, password, options)
+        )
+        assert response.status_code == 202, response.text
+        return await self.final(response)
+
+    async def change(
+        self, method: str, uri: str, body: object = None, **headers: str
+    ) -> httpx.Response:
+        """Send a change and return its 202."""
+        response = await self.client.request(method, uri, json=body, headers=headers)
+        assert response.status_code == 202, response.text
+        return response
+
+    async def reset(
+        self, system: str, reset_type: str = "ForceRestart"
+    ) -> httpx.Response:
+        """Send a reset and return its 202."""
+        uri = f"/redfish/v1/Systems/{system}/Actions/ComputerSystem.Reset"
+        return await self.change("POST", uri, {"ResetType": reset_type})
+
+    async def create_volume(
+        self, system: str, name: str = "data", apply_time: str | None = None
+    ) -> httpx.Response:
+        """Send the creation of a volume and return its 202."""
+        uri = f"/redfish/v1/Systems/{system}/Storage/1/Volumes"
+        drives = [{"@odata.id": f"/redfish/v1/Systems/{system}/Storage/1/Drives/1"}]
+        body: dict[str, Any] = {"Name": name, "RAIDType": "RAID0"}
+        body["Links"] = {"Drives": drives}
+        if apply_time:
+            body["@Redfish.OperationApplyTime"] = apply_time
+        return await self.change("POST", uri, body)
+
+    async def task(self, accepted: httpx.Response) -> dict[str, Any]:
+        """Read the Task of a 202."""
+        response = await self.client.get(accepted.json()["@odata.id"])
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+    async def final(self, accepted: httpx.Response) -> httpx.Response:
+        """Poll the monitor of a 202 until it gives the final answer."""
+        async with asyncio.timeout(LONGEST_WAIT):
+            while True:
+                response = await self.client.get(accepted.headers["Location"])
+                if response.status_code != 202:
+                    return response
+                await asyncio.sleep(POLL)
+
+    async def ended(self, accepted: httpx.Response) -> dict[str, Any]:
+        """Poll the Task of a 202 until it has ended, and return it."""
+        return await self.until(
+            accepted, "Completed", "Exception", "Cancelled", "Killed"
+        )
+
+    async def until(self, accepted: httpx.Response, *states: str) -> dict[str, Any]:
+        """Poll the Task of a 202 until it is in one of these states, and return it."""
+        async with asyncio.timeout(LONGEST_WAIT):
+            while True:
+                task = await self.task(accepted)
+                if task["TaskState"] in states:
+                    return task
+                await asyncio.sleep(POLL)
+
+    def workflow(self, accepted: httpx.Response) -> WorkflowHandle[Any, Any]:
+        """Return Temporal's handle of a 202's task."""
+        return self.temporal.get_workflow_handle(accepted.json()["Id"])
+
+    def executions(self, machine: str, method: str | None = None) -> int:
+        """Return how many changes the emulator has carried out on a machine."""
+        return len(self.emulator.executions(machine, method))
+
+
+def _is_not_as_at_first() -> ColumnElement[bool]:
+    """Match the sources that a test has added, changed or found fault with."""
+    password = sources.c.user_name.is_distinct_from("admin")
+    faults = sources.c.refused_at.is_not(None) | sources.c.down_since.is_not(None)
+    known = sources.c.id.in_(["plugin", "node1", "node2", "bmc1"])
+    return password | faults | ~known | (sources.c.state != "ready")
+
+
+def source_body(
+    name: str,
+    host: str,
+    method: str,
+    password: str,
+    options: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the body that adds a source which is polled as often as tests like."""
+    return {
+        "Id": name,
+        "HostName": host,
+        "UserName": "admin",
+        "Password": password,
+        "Links": {"ConnectionMethod": {"@odata.id": f"{METHODS}/{method}"}},
+        "Oem": {"Taskfish": {"PollSeconds": POLL, **(options or {})}},
+    }
+
+
+def fast_settings(folder: Path, key: SecretStr, **changes: Any) -> Settings:
+    """Return settings with a task queue of their own and short times."""
+    values: dict[str, Any] = {
+        "admin_username": USER,
+        "admin_password": SecretStr(PASSWORD),
+        "database_url": f"sqlite+aiosqlite:///{folder / 'taskfish.db'}",
+        "encryption_keys": (key,),
+        "task_queue": f"test-{uuid.uuid4()}",
+        "heartbeat_timeout": 2,
+        "submit_deadline": 3,
+        "submit_answer_timeout": 5,
+        "read_timeout": 2,
+        "connect_timeout": 1,
+        "interrupted_after": 1,
+    }
+    return Settings(**(values | changes))
+
+
+@asynccontextmanager
+async def open_house(
+    temporal: Client, folder: Path, key: SecretStr, **changes: Any
+) -> AsyncIterator[House]:
+    """Open a gateway with a running worker and no sources yet."""
+    settings = fast_settings(folder, key, **changes)
+    await upgrade(settings.database_url)
+    store = Store(settings.database_url, Keyring(settings.encryption_keys))
+    emulator = Emulator(systems=2, bmcs=1, modes=FAST)
+    app = create_app(settings, temporal)
+    async with (
+        serve(emulator) as addresses,
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://gateway",
+            auth=(USER, PASSWORD),
+        ) as client,
+    ):
+        house = House(settings, temporal, store, emulator, addresses, client)
+        await house.start_worker()
+        try:
+            yield house
+        finally:
+            await house.stop_worker()
+            await store.close()

@@ -1,0 +1,137 @@
+"""The store: migrations, transactions, two writers at once."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from pydantic import SecretStr
+from sqlalchemy import Connection
+
+from taskfish.encryption import Keyring, generate_key
+from taskfish.errors import (
+    ConfigurationError,
+    StoreUnavailableError,
+    UndecryptableError,
+)
+from taskfish.store.database import Store, upgrade
+from taskfish.store.journal import Journal, JournalKey
+from taskfish.store.monitor_reads import MonitorReads
+from taskfish.store.secret_bodies import SecretBodies
+from taskfish.store.tables import metadata
+
+KEYRING = Keyring([SecretStr(generate_key())])
+
+
+async def a_store(folder: Path, keyring: Keyring = KEYRING) -> Store:
+    url = f"sqlite+aiosqlite:///{folder / 'store.db'}"
+    await upgrade(url)
+    return Store(url, keyring)
+
+
+async def test_migrations_make_the_tables_of_the_code(tmp_path: Path) -> None:
+    store = await a_store(tmp_path)
+
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    async with store.write() as connection:
+        assert await connection.run_sync(differences) == []
+    await store.close()
+
+
+async def test_upgrade_may_be_repeated_and_run_twice_at_once(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'store.db'}"
+    await upgrade(url)
+    await asyncio.gather(upgrade(url), upgrade(url))
+
+
+async def test_many_writers_of_two_engines_all_write(tmp_path: Path) -> None:
+    stores = [await a_store(tmp_path) for _ in range(2)]
+    journals = [Journal(store) for store in stores]
+    keys = [JournalKey(workflow_id=str(n), run_id="r", step="s") for n in range(40)]
+    begun = await asyncio.gather(
+        *(journals[n % 2].begin(key, "rack7", None) for n, key in enumerate(keys))
+    )
+    assert all(begun)
+    for store in stores:
+        await store.close()
+
+
+async def test_one_of_many_begins_a_sending(tmp_path: Path) -> None:
+    stores = [await a_store(tmp_path) for _ in range(2)]
+    key = JournalKey(workflow_id="w", run_id="r", step="submit-1")
+    begun = await asyncio.gather(
+        *(Journal(stores[n % 2]).begin(key, "rack7", None) for n in range(20))
+    )
+    assert sum(begun) == 1
+    for store in stores:
+        await store.close()
+
+
+async def test_store_that_was_never_set_up_says_so(tmp_path: Path) -> None:
+    store = Store(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}", KEYRING)
+    with pytest.raises(StoreUnavailableError, match="db upgrade"):
+        await MonitorReads(store).first_read([("w", "r")])
+    await store.close()
+
+
+async def test_kept_bodies_are_sealed_and_forgotten(tmp_path: Path) -> None:
+    store = await a_store(tmp_path)
+    bodies = SecretBodies(store)
+    reference = await bodies.keep({"Password": "hush-hush"})
+    assert await bodies.get(reference) == {"Password": "hush-hush"}
+    assert b"hush-hush" not in _bytes(tmp_path)
+    await bodies.forget(reference)
+    assert await bodies.get(reference) is None
+    await store.close()
+
+
+async def test_value_of_another_key_is_not_read(tmp_path: Path) -> None:
+    store = await a_store(tmp_path)
+    reference = await SecretBodies(store).keep("x")
+    other = await a_store(tmp_path, Keyring([SecretStr(generate_key())]))
+    with pytest.raises(UndecryptableError):
+        await SecretBodies(other).get(reference)
+    await store.close()
+    await other.close()
+
+
+async def test_older_key_still_decrypts(tmp_path: Path) -> None:
+    old, new = SecretStr(generate_key()), SecretStr(generate_key())
+    store = await a_store(tmp_path, Keyring([old]))
+    reference = await SecretBodies(store).keep("x")
+    rotated = await a_store(tmp_path, Keyring([new, old]))
+    assert await SecretBodies(rotated).get(reference) == "x"
+    await store.close()
+    await rotated.close()
+
+
+@pytest.mark.parametrize("keys", [[], [SecretStr("short")], [SecretStr("AAAA")]])
+def test_bad_keys_are_refused_at_the_start(keys: list[SecretStr]) -> None:
+    with pytest.raises(ConfigurationError):
+        Keyring(keys)
+
+
+def test_changed_value_is_not_opened() -> None:
+    sealed = KEYRING.seal(b"x")
+    with pytest.raises(UndecryptableError):
+        KEYRING.open(sealed[:-1] + bytes([sealed[-1] ^ 1]))
+
+
+async def test_first_read_of_a_monitor_is_kept(tmp_path: Path) -> None:
+    store = await a_store(tmp_path)
+    reads = MonitorReads(store)
+    await reads.note(("w", "r"))
+    first = (await reads.first_read([("w", "r")]))[("w", "r")]
+    await reads.note(("w", "r"))
+    again = await reads.first_read([("w", "r"), ("w", "other")])
+    assert again == {("w", "r"): first}
+    assert abs((datetime.now(UTC) - first).total_seconds()) < 60
+    await store.close()
+
+
+def _bytes(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())

@@ -1,0 +1,70 @@
+"""The documents are true: the README's session runs, every setting is listed."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from taskfish.settings import Settings
+from tests.cli.running_dev import Running, start
+
+ROOT = Path(__file__).parent.parent
+SESSION = re.compile(r"## A first session\n(.*?)\n## ", re.DOTALL)
+SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    """Run `taskfish dev` with its data where the README has them."""
+    dev = await start(tmp_path / ".taskfish", "--systems", "1")
+    try:
+        await dev.until_ready()
+        yield dev
+    finally:
+        await dev.stop()
+
+
+async def test_first_session_of_the_readme_runs(running: Running) -> None:
+    session = SESSION.search((ROOT / "README.md").read_text())
+    assert session is not None
+    commands = SHELL.findall(session[1])
+    shell = await asyncio.create_subprocess_exec(
+        "bash",
+        "-euo",
+        "pipefail",
+        "-c",
+        "\n".join(commands),
+        cwd=running.directory.parent,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await asyncio.wait_for(shell.communicate(), 60)
+    said = output.decode()
+    assert shell.returncode == 0, errors.decode()
+    for expected in (
+        '"@odata.id": "/redfish/v1/Systems/node1.1"',
+        "HTTP/1.1 202 Accepted",
+        '"TaskState": "Completed"',
+        "ActionParameterValueNotInList",
+    ):
+        assert expected in said
+
+
+def test_every_setting_is_documented() -> None:
+    listed = (ROOT / "docs" / "configuration.md").read_text()
+    missing = [
+        name
+        for name in Settings.model_fields
+        if f"`TASKFISH_{name.upper()}`" not in listed
+    ]
+    assert missing == []
+
+
+def test_readme_has_the_two_commands() -> None:
+    readme = (ROOT / "README.md").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("demo", "test"):
+        assert f"```sh\nmake {target}\n```" in readme
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)

@@ -1,0 +1,160 @@
+"""Composition root of the worker: settings → store, plugins, client → two Workers.
+
+Two task queues, so that waiting never keeps an abort from running (contracts.md 3).
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.abort import AbortActivities
+from activities.completion import CompletionActivities
+from activities.look import LookActivities
+from activities.machine_state import MachineState
+from activities.sources import SourceActivities
+from activities.submission import SubmitActivities
+from activities.watch import WatchActivities
+from taskfish.encryption import Keyring
+from taskfish.errors import TaskfishError
+from taskfish.plugins.connections import Connections
+from taskfish.plugins.odim import client as odim
+from taskfish.plugins.redfish import client as redfish
+from taskfish.redfish.sources import ConnectionMethod
+from taskfish.settings import Settings
+from taskfish.store.database import Store
+from taskfish.store.inventory import Inventory
+from taskfish.store.journal import Journal
+from taskfish.store.secret_bodies import SecretBodies
+from taskfish.store.sources import Sources
+from taskfish.temporal import connect, waiting_queue
+from workflows.add_aggregation_source import AddAggregationSource
+from workflows.plugin_operation import PluginOperation
+from workflows.watch_source import WatchSource
+
+CALLS_SHARE = 0.5
+"""The worker's part of a source's concurrent calls; the API has the other."""
+STICKY_TIMEOUT = timedelta(seconds=1)
+"""How soon a killed worker's workflows are taken over (design, facts that bite)."""
+HEARTBEAT_THROTTLE = timedelta(seconds=1)
+GRACE = timedelta(seconds=5)
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerProcess:
+    """The two Workers of one process and what their activities need."""
+
+    def __init__(self, settings: Settings, client: Client, store: Store) -> None:
+        self._settings = settings
+        self._client = client
+        sources, inventory = Sources(store), Inventory(store)
+        journal, secret_bodies = Journal(store), SecretBodies(store)
+        self._connections = Connections(
+            sources,
+            {
+                ConnectionMethod.ODIM: odim.connect,
+                ConnectionMethod.REDFISH: redfish.connect,
+            },
+            settings,
+            CALLS_SHARE,
+        )
+        machine_state = MachineState(self._connections, inventory)
+        self._submitting = SubmitActivities(
+            self._connections, journal, secret_bodies, machine_state
+        )
+        self._looking = LookActivities(self._connections, journal)
+        self._aborting = AbortActivities(self._connections)
+        self._completing = CompletionActivities(
+            client, self._connections, journal, secret_bodies, machine_state
+        )
+        self._sources = SourceActivities(
+            client, self._connections, sources, inventory, settings.task_queue
+        )
+        self._watching = WatchActivities(
+            self._connections,
+            self._sources,
+            health_check=settings.health_check,
+            inventory_refresh=settings.inventory_refresh,
+        )
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Work until told to stop; then let short activities end, hand on the rest."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._connections.aclose)
+            for worker in (self._acting_worker(), self._waiting_worker()):
+                await stack.enter_async_context(worker)
+            await self._sources.watch_all()
+            logger.info("the worker is ready")
+            await stopped.wait()
+
+    def _acting_worker(self) -> Worker:
+        return Worker(
+            self._client,
+            task_queue=self._settings.task_queue,
+            workflows=[PluginOperation, AddAggregationSource, WatchSource],
+            activities=[
+                self._submitting.submit,
+                self._looking.look,
+                self._aborting.abort,
+                self._sources.admit_source,
+                self._sources.discard_source,
+                self._sources.start_watch,
+            ],
+            max_concurrent_activities=self._settings.max_concurrent_submits,
+            max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+            sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+            graceful_shutdown_timeout=GRACE,
+        )
+
+    def _waiting_worker(self) -> Worker:
+        return Worker(
+            self._client,
+            task_queue=waiting_queue(self._settings.task_queue),
+            activities=[
+                self._completing.await_completion,
+                self._watching.watch_source,
+            ],
+            max_concurrent_activities=self._settings.max_waiting_tasks,
+            max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        )
+
+
+async def main(settings: Settings) -> None:
+    """Run a worker until SIGTERM or SIGINT."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    keyring = Keyring(settings.encryption_keys)
+    store = Store(settings.database_url, keyring)
+    try:
+        client = await connect(keyring)
+        await WorkerProcess(settings, client, store).run(stopped)
+    finally:
+        await store.close()
+
+
+def run() -> None:
+    """Entry point: ends by os._exit, since a Worker's process may die at its exit."""
+    code = 0
+    try:
+        asyncio.run(main(Settings()))
+    except TaskfishError as error:
+        sys.stderr.write(f"taskfish worker: {error}\n")
+        code = 2
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,27 @@
+"""Time-outs and retry policies, by name (style guide 5.3)."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+ONCE = RetryPolicy(maximum_attempts=1)
+"""For what must not be repeated by Temporal: sending a change."""
+
+UNTIL_DONE = RetryPolicy(
+    initial_interval=timedelta(seconds=0.2),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=30),
+)
+"""For what is harmless to repeat and has to be done."""
+
+A_SENDING_AT_MOST = timedelta(hours=1)
+"""Backstop of one submit: the source's own answer time-out ends it far earlier."""
+A_LOOK_AT_MOST = timedelta(days=1)
+A_WAIT_AT_MOST = timedelta(days=365)
+"""Backstop of a wait: only its heartbeat and the source end it."""
+A_CALL_AT_MOST = timedelta(minutes=5)
+
+FIRST_RETRY_PAUSE = 0.5
+LONGEST_RETRY_PAUSE = 15.0
+MOST_SENDINGS = 2
+"""How often PATCH, PUT or DELETE is sent when looks show the object unchanged."""

@@ -1,0 +1,111 @@
+"""What every task's workflow tells the world: its state, its words, its end."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import BaseModel, ConfigDict, JsonValue
+
+    from taskfish.redfish.messages import Message
+    from taskfish.redfish.task import Answer, Health, Outcome, TaskState
+    from taskfish.temporal import TASK_STATE, TASK_STATUS
+
+TASK_MEMO = "task"
+OUTCOME_MEMO = "outcome"
+ABORT_REFUSED_MEMO = "abort_refused"
+PERCENT_MEMO = "percent"
+
+
+class TaskMemo(BaseModel):
+    """What a Task says of its request, from its start to its removal.
+
+    `body` is the request's with its secrets masked, `headers` are `Name: value`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    method: str
+    uri: str
+    headers: tuple[str, ...] = ()
+    body: JsonValue = None
+
+
+class OutcomeMemo(BaseModel):
+    """What a Task says of its end; the final answer is the workflow's result."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: TaskState
+    status: Health
+    messages: tuple[Message, ...] = ()
+    created: tuple[str, ...] = ()
+    percent: int = 0
+
+
+def show(state: TaskState, words: str, *attributes: SearchAttributeUpdate[Any]) -> None:
+    """Show a state to readers and lists, and say in words what is happening."""
+    workflow.upsert_search_attributes([TASK_STATE.value_set(state.value), *attributes])
+    workflow.set_current_details(words)
+
+
+def conclude(outcome: Outcome) -> Answer:
+    """End the task: return its final answer, or raise what makes it fail or cancelled.
+
+    The state, its words and the end are one workflow task: no reader sees a part.
+    """
+    workflow.upsert_search_attributes(
+        [
+            TASK_STATE.value_set(outcome.state.value),
+            TASK_STATUS.value_set(outcome.status.value),
+        ]
+    )
+    memo = OutcomeMemo(
+        state=outcome.state,
+        status=outcome.status,
+        messages=outcome.messages,
+        created=outcome.created,
+        percent=outcome.percent,
+    )
+    workflow.upsert_memo({OUTCOME_MEMO: memo})
+    words = outcome.messages[-1].message if outcome.messages else outcome.state.value
+    workflow.set_current_details(words)
+    if outcome.state is TaskState.CANCELLED:
+        raise asyncio.CancelledError
+    if outcome.state is not TaskState.COMPLETED:
+        raise ApplicationError(
+            words, outcome.answer, type="OperationFailed", non_retryable=True
+        )
+    return outcome.answer
+
+
+def is_cancel_requested() -> bool:
+    """Say whether somebody has asked to cancel this run."""
+    return workflow.cancellation_reason() is not None
+
+
+async def until_cancelled(done: asyncio.Future[Any]) -> None:
+    """Wait for `done`, or for a cancel, which leaves `done` running."""
+    if is_cancel_requested() or done.done():
+        return
+    try:
+        await asyncio.shield(done)
+    except asyncio.CancelledError:
+        if not is_cancel_requested():
+            raise
+
+
+async def pause(seconds: float, summary: str) -> None:
+    """Sleep durably; a cancel ends it early and is seen by `is_cancel_requested`."""
+    if is_cancel_requested():
+        return
+    try:
+        await workflow.sleep(timedelta(seconds=seconds), summary=summary)
+    except asyncio.CancelledError:
+        if not is_cancel_requested():
+            raise

@@ -11,16 +11,26 @@ import sys
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from temporalio.client import Client
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleSpec,
+)
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.abort import AbortActivities
 from activities.completion import CompletionActivities
+from activities.housekeeping import HOUSEKEEPING, HousekeepingActivities
 from activities.look import LookActivities
 from activities.machine_state import MachineState
 from activities.sources import SourceActivities
 from activities.submission import SubmitActivities
 from activities.watch import WatchActivities
+from taskfish.cli.configuration import load_settings
 from taskfish.encryption import Keyring
 from taskfish.errors import TaskfishError
 from taskfish.plugins.connections import Connections
@@ -31,10 +41,12 @@ from taskfish.settings import Settings
 from taskfish.store.database import Store
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
+from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.sources import Sources
-from taskfish.temporal import connect, waiting_queue
+from taskfish.temporal import RPC_TIMEOUT, connect, waiting_queue
 from workflows.add_aggregation_source import AddAggregationSource
+from workflows.housekeeping import Housekeeping
 from workflows.plugin_operation import PluginOperation
 from workflows.watch_source import WatchSource
 
@@ -43,6 +55,7 @@ CALLS_SHARE = 0.5
 STICKY_TIMEOUT = timedelta(seconds=1)
 """How soon a killed worker's workflows are taken over (design, facts that bite)."""
 HEARTBEAT_THROTTLE = timedelta(seconds=1)
+HOUSEKEEPING_EVERY = timedelta(minutes=10)
 GRACE = timedelta(seconds=5)
 
 logger = logging.getLogger(__name__)
@@ -72,10 +85,13 @@ class WorkerProcess:
         self._looking = LookActivities(self._connections, journal)
         self._aborting = AbortActivities(self._connections)
         self._completing = CompletionActivities(
-            client, self._connections, journal, secret_bodies, machine_state
+            client, self._connections, journal, machine_state
         )
         self._sources = SourceActivities(
             client, self._connections, sources, inventory, settings.task_queue
+        )
+        self._housekeeping = HousekeepingActivities(
+            client, journal, MonitorReads(store), secret_bodies
         )
         self._watching = WatchActivities(
             self._connections,
@@ -91,21 +107,49 @@ class WorkerProcess:
             for worker in (self._acting_worker(), self._waiting_worker()):
                 await stack.enter_async_context(worker)
             await self._sources.watch_all()
+            await self._schedule_housekeeping()
             logger.info("the worker is ready")
             await stopped.wait()
+
+    async def _schedule_housekeeping(self) -> None:
+        """Have Temporal start the housekeeping every few minutes, once for all."""
+        action = ScheduleActionStartWorkflow(
+            HOUSEKEEPING,
+            id="housekeeping:sweep",
+            task_queue=self._settings.task_queue,
+            static_summary="Forgets what nothing needs any more",
+        )
+        spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(HOUSEKEEPING_EVERY)])
+        try:
+            await self._client.create_schedule(
+                f"housekeeping:{self._settings.task_queue}",
+                Schedule(action=action, spec=spec),
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except ScheduleAlreadyRunningError:
+            return
+        except RPCError as error:
+            logger.warning("no housekeeping is scheduled: %s", error)
 
     def _acting_worker(self) -> Worker:
         return Worker(
             self._client,
             task_queue=self._settings.task_queue,
-            workflows=[PluginOperation, AddAggregationSource, WatchSource],
+            workflows=[
+                PluginOperation,
+                AddAggregationSource,
+                WatchSource,
+                Housekeeping,
+            ],
             activities=[
                 self._submitting.submit,
+                self._submitting.forget_secrets,
                 self._looking.look,
                 self._aborting.abort,
                 self._sources.admit_source,
                 self._sources.discard_source,
                 self._sources.start_watch,
+                self._housekeeping.sweep,
             ],
             max_concurrent_activities=self._settings.max_concurrent_submits,
             max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
@@ -147,8 +191,8 @@ def run() -> None:
     """Entry point: ends by os._exit, since a Worker's process may die at its exit."""
     code = 0
     try:
-        asyncio.run(main(Settings()))
-    except TaskfishError as error:
+        asyncio.run(main(load_settings()))
+    except (TaskfishError, RPCError) as error:
         sys.stderr.write(f"taskfish worker: {error}\n")
         code = 2
     sys.stdout.flush()

@@ -16,29 +16,42 @@ from activities.heartbeat import Beat, finish, heartbeating
 from activities.machine_state import MachineState
 from taskfish.errors import (
     CredentialsRefusedError,
+    ForeignUriError,
     PermanentError,
     PluginTaskGoneError,
+    PrivilegeMissingError,
     SourceUnreachableError,
     StoreUnavailableError,
     TemporalUnavailableError,
     TransientError,
+    UnreadableAnswerError,
 )
 from taskfish.plugins.connections import Connections
 from taskfish.redfish.limits import MAX_JOURNAL_BODY, cut
 from taskfish.redfish.messages import Message
 from taskfish.redfish.task import PluginTask, TaskReport, TaskState
 from taskfish.store.journal import Journal, JournalKey
-from taskfish.store.secret_bodies import SecretBodies
 from taskfish.temporal import RPC_TIMEOUT
 
 FIRST_PAUSE = 0.2
 LONGEST_RETRY_AFTER = 60.0
+LONGEST_SILENT_PAUSE = 10.0
+"""How long a source that does not answer is left alone at most."""
 LAST_POLL_AT_MOST = 5.0
 """How long the stop of a worker waits for a poll: it may bring a final answer that
 its source gives only once."""
 _CANCELLED = (TaskState.CANCELLED, TaskState.KILLED)
 SOURCE_CANCELLED = "the source has cancelled its task"
 """The fixed words with which a task is cancelled that its source has cancelled."""
+
+
+# What a poll may meet on the way: a BMC that restarts answers all kinds of things.
+_OUT_OF_REACH = (
+    TransientError,
+    CredentialsRefusedError,
+    PrivilegeMissingError,
+    UnreadableAnswerError,
+)
 
 
 class FollowRequest(BaseModel):
@@ -56,7 +69,6 @@ class FollowRequest(BaseModel):
     key: JournalKey
     state: TaskState
     interrupted_after: float
-    secret_body: str | None = None
 
 
 class Ended(BaseModel):
@@ -114,13 +126,11 @@ class CompletionActivities:
         client: Client,
         connections: Connections,
         journal: Journal,
-        secret_bodies: SecretBodies,
         machine_state: MachineState,
     ) -> None:
         self._client = client
         self._connections = connections
         self._journal = journal
-        self._secret_bodies = secret_bodies
         self._machine_state = machine_state
 
     @activity.defn
@@ -171,7 +181,7 @@ class CompletionActivities:
     async def poll(self, source: str, task: PluginTask) -> tuple[TaskReport, float]:
         """Ask the source once; return its report and the usual pause between polls."""
         async with self._connections.open(source) as connection:
-            if connection.access.refused:
+            if connection.refused:
                 raise SourceUnreachableError(
                     "the source refused the gateway's credentials; it is not asked "
                     "again until they are changed"
@@ -193,10 +203,10 @@ class CompletionActivities:
         )
         try:
             await self._journal.finished(
-                request.key, short.model_dump(mode="json", by_alias=True)
+                request.key,
+                short.model_dump(mode="json", by_alias=True),
+                created=next(iter(report.created), None),
             )
-            if request.secret_body:
-                await self._secret_bodies.forget(request.secret_body)
         except StoreUnavailableError:
             activity.logger.warning("the end of %s is not journaled", request.key)
         await self._machine_state.refresh(request.source, request.uri)
@@ -227,15 +237,16 @@ class _Waiting:
                 report, usual = await finish(poll, LAST_POLL_AT_MOST)
             except PluginTaskGoneError as error:
                 return Lost(reason=str(error), percent=self._progress.percent)
-            except (TransientError, CredentialsRefusedError) as error:
+            except _OUT_OF_REACH as error:
                 await self._out_of_reach()
                 retry_after = getattr(error, "retry_after", None)
-                usual = self._request.interrupted_after
-            except PermanentError as error:
+                usual = LONGEST_SILENT_PAUSE
+            except ForeignUriError as error:
                 answer = answer_to(error, self._request.uri)
-                return Ended(
-                    report=TaskReport(state=TaskState.EXCEPTION, answer=answer)
-                )
+                state = TaskState.EXCEPTION
+                return Ended(report=self._last(TaskReport(state=state, answer=answer)))
+            except PermanentError as error:
+                return Lost(reason=str(error), percent=self._progress.percent)
             else:
                 self._silent_since = None
                 retry_after = report.retry_after

@@ -46,5 +46,5 @@ def answer_to(error: TaskfishError, target: str) -> Answer:
 
 
 def _without_surplus(error: TaskfishError, args: tuple[str, ...]) -> tuple[str, ...]:
-    no_args = {"InternalError", "OperationNotAllowed"}
+    no_args = {"InternalError", "OperationNotAllowed", "OperationFailed"}
     return () if error.message_key in no_args else args

@@ -6,6 +6,7 @@ carried out; a look then compares. Where nothing can be told, nothing is claimed
 
 from pydantic import JsonValue
 
+from taskfish.errors import PermanentError
 from taskfish.plugins.connections import Connection
 from taskfish.plugins.protocol import Answered, Change
 from taskfish.redfish.messages import base_message, success_body
@@ -28,14 +29,22 @@ async def snapshot(connection: Connection, change: Change) -> Snapshot | None:
     """Return what to compare with later, None if nothing would tell.
 
     A reset: PowerState and LastResetTime. A creation: the members. A deletion: the
-    identity. Raises what a read raises.
+    identity. Raises what is worth waiting for; what cannot be read tells nothing.
     """
+    try:
+        return await _snapshot(connection, change)
+    except PermanentError:
+        return None
+
+
+async def _snapshot(connection: Connection, change: Change) -> Snapshot | None:
     if is_reset(change):
         return _part(await connection.read(owner_of_action(change.uri)), _RESET_SHOWS)
     if change.method == "DELETE":
         return _part(await connection.read(change.uri), _IDENTITY)
     if change.method == "POST" and "/Actions/" not in change.uri:
-        return {"Members": list(_members(await connection.read(change.uri)))}
+        members = _members(await connection.read(change.uri))
+        return None if members is None else {"Members": list(members)}
     return None
 
 
@@ -118,17 +127,20 @@ async def _reset(
 async def _created(
     connection: Connection, change: Change, before: Snapshot
 ) -> Answered | None:
-    """Find the one new member that has what the body asks for."""
-    if "Members" not in before:
-        return None
-    known = before["Members"]
-    assert isinstance(known, list)
+    """Find the one new member that has what the body asks for.
+
+    A body without plain values fits any member, so it tells nothing.
+    """
+    known = before.get("Members")
+    wanted = _plain_values(change.body)
     members = _members(await connection.read(change.uri))
+    if not isinstance(known, list) or not wanted or members is None:
+        return None
     found: list[tuple[str, Answer]] = []
     for uri in members:
         if uri not in known:
             answer = await connection.read(uri)
-            if answer.succeeded and _shows(answer.body, _plain_values(change.body)):
+            if answer.succeeded and _shows(answer.body, wanted):
                 found.append((uri, answer))
     if len(found) != 1:
         return None
@@ -144,8 +156,12 @@ def _part(answer: Answer, names: tuple[str, ...]) -> Snapshot:
     return {name: body[name] for name in names if body.get(name)}
 
 
-def _members(answer: Answer) -> tuple[str, ...]:
-    members = answer.body.get("Members") if isinstance(answer.body, dict) else None
+def _members(answer: Answer) -> tuple[str, ...] | None:
+    """Return a collection's members; None if this is not all of them."""
+    body = answer.body if answer.succeeded else None
+    if not isinstance(body, dict) or "Members@odata.nextLink" in body:
+        return None
+    members = body.get("Members")
     return tuple(
         str(member["@odata.id"])
         for member in (members if isinstance(members, list) else [])

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 Result = TypeVar("Result")
 Beat = Callable[[BaseModel], None]
@@ -26,10 +27,26 @@ async def heartbeating(details: BaseModel | None = None) -> AsyncIterator[Beat]:
     beating = asyncio.create_task(_beat_regularly(newest))
     try:
         yield beat
+    except asyncio.CancelledError:
+        if _only_the_worker_stops():
+            # A mere cancel would log a traceback for each task that waits.
+            raise ApplicationError(
+                "the worker stops; another one goes on",
+                type="WorkerStops",
+                category=ApplicationErrorCategory.BENIGN,
+            ) from None
+        raise
     finally:
         beating.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await beating
+
+
+def _only_the_worker_stops() -> bool:
+    """Say whether the activity is broken off for another worker to take it up."""
+    details = activity.cancellation_details()
+    is_requested = details is not None and details.cancel_requested
+    return activity.is_worker_shutdown() and not is_requested
 
 
 async def _beat_regularly(newest: list[BaseModel]) -> None:

@@ -6,14 +6,22 @@ from datetime import UTC, datetime, timedelta
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 
+from activities.errors import as_application_errors
 from activities.evidence import can_tell, find_result, is_unchanged
 from activities.heartbeat import heartbeating
-from activities.submission import NotSent, Submission, Unchanged, Unknown, journaled
+from activities.submission import (
+    NotSent,
+    Submission,
+    Unchanged,
+    Unknown,
+    keep_answer,
+)
 from activities.submission import recorded as recorded_submission
 from taskfish.errors import PermanentError, TransientError
 from taskfish.plugins.connections import Connection, Connections
 from taskfish.plugins.protocol import Accepted, Answered, Change
 from taskfish.redfish.messages import base_message
+from taskfish.redfish.task import PluginTask
 from taskfish.redfish.verdicts import failed_answer
 from taskfish.store.journal import Journal, JournalEntry, JournalKey
 
@@ -27,8 +35,9 @@ class LookRequest(BaseModel):
     """A change that was sent, or may have been; `reason` is why nobody knows.
 
     `seconds` is how long after its sending the look goes on: until then the request
-    may still be on its way. `task_is_lost` says that the source had accepted it and has
-    forgotten its task since: then only the resource can tell.
+    may still be on its way; `at_least` how long from now. `task_is_lost` says that the
+    source had accepted it and has forgotten its task since: then only the resource can
+    tell.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,6 +47,7 @@ class LookRequest(BaseModel):
     key: JournalKey
     reason: str
     seconds: float
+    at_least: float = 0
     task_is_lost: bool = False
 
 
@@ -54,21 +64,29 @@ class LookActivities:
 
         A sending that had not begun is fenced off: it never will, so it is `NotSent`.
         """
-        async with heartbeating():
-            if await self._journal.fence(request.key, request.source):
-                return _never_sent(request)
-            entry = await self._journal.entry(request.key)
-            assert entry is not None, "a row that could not be inserted is there"
-            if entry.fenced:
-                return _never_sent(request)
-            if entry.answer is not None and not _must_look(request, entry):
-                return recorded_submission(entry)
-            return await self._look(request, entry)
+        with as_application_errors(request.change.uri):
+            async with heartbeating():
+                return await self._find_out(request)
+
+    async def _find_out(self, request: LookRequest) -> Submission:
+        if await self._journal.fence(request.key, request.source):
+            return _never_sent(request)
+        entry = await self._journal.entry(request.key)
+        assert entry is not None, "a row that could not be inserted is there"
+        if entry.fenced:
+            return _never_sent(request)
+        if entry.answer is not None and not _must_look(request, entry):
+            return recorded_submission(entry)
+        return await self._look(request, entry)
 
     async def _look(self, request: LookRequest, entry: JournalEntry) -> Submission:
         """Look again and again until the request can no longer be on its way."""
-        since = datetime.now(UTC) if request.task_is_lost else entry.sent_at
-        until = since + timedelta(seconds=request.seconds)
+        now = datetime.now(UTC)
+        since = now if request.task_is_lost else entry.sent_at
+        until = max(
+            since + timedelta(seconds=request.seconds),
+            now + timedelta(seconds=request.at_least),
+        )
         pause = FIRST_PAUSE
         while True:
             found = await self._look_once(request, entry)
@@ -96,11 +114,11 @@ class LookActivities:
                         return task
                 result = await find_result(connection, change, entry.before)
                 if result is not None:
-                    return await self._keep(request, result)
+                    return await self._keep(request, entry, result)
                 if not request.task_is_lost and await is_unchanged(
                     connection, change, entry.before
                 ):
-                    return Unchanged()
+                    return Unchanged(before=entry.before)
         except TransientError:
             return None
         except PermanentError as error:
@@ -119,30 +137,42 @@ class LookActivities:
                 request.change.uri,
             ):
                 continue
-            if started is None or started < entry.sent_at - CLOCK_SKEW:
+            if not _began_with(entry, started):
                 continue
-            uris = {listed.task.monitor, listed.task.task} - {None}
-            if not await self._is_another_ones(request.source, uris, entry):
+            if not await self._is_another_ones(request.source, listed.task, started):
                 found.append(Accepted(task=listed.task, report=listed.report))
         if len(found) != 1:
             return None
-        await self._journal.answered(
-            request.key, journaled(found[0]), found[0].task.uri
-        )
+        await keep_answer(self._journal, request.key, found[0])
         return found[0]
 
     async def _is_another_ones(
-        self, source: str, uris: set[str | None], entry: JournalEntry
+        self, source: str, task: PluginTask, started: datetime | None
     ) -> bool:
-        since = entry.sent_at - CLOCK_SKEW
-        for uri in uris:
-            if uri and await self._journal.knows_task(source, uri, since):
+        for uri in (task.monitor, task.task):
+            if uri and await self._journal.follows(source, uri, started):
                 return True
         return False
 
-    async def _keep(self, request: LookRequest, answered: Answered) -> Answered:
-        await self._journal.answered(request.key, journaled(answered), None)
+    async def _keep(
+        self, request: LookRequest, entry: JournalEntry, answered: Answered
+    ) -> Submission | None:
+        """Journal what was found, unless another sending has found the same."""
+        created = answered.answer.header("Location")
+        since = entry.sent_at - CLOCK_SKEW
+        if created and await self._journal.created(request.source, created, since):
+            return None
+        await keep_answer(self._journal, request.key, answered)
         return answered
+
+
+def _began_with(entry: JournalEntry, started: datetime | None) -> bool:
+    """Say whether a task may have been made by this sending: neither older nor newer
+    than a source whose clock is right could say.
+    """
+    if started is None:
+        return False
+    return entry.sent_at - CLOCK_SKEW <= started <= datetime.now(UTC) + CLOCK_SKEW
 
 
 def _must_look(request: LookRequest, entry: JournalEntry) -> bool:

@@ -1,18 +1,22 @@
 """Take a source in, and forget one that could not be taken in (contracts.md 2)."""
 
+import logging
+
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError
 
 from activities.errors import as_application_errors
 from activities.heartbeat import heartbeating
 from taskfish.errors import SourceUnknownError
 from taskfish.plugins.connections import Connections
-from taskfish.plugins.discovery import discover
 from taskfish.store.inventory import Inventory
 from taskfish.store.sources import Sources
 from taskfish.temporal import RPC_TIMEOUT
+
+logger = logging.getLogger(__name__)
 
 WATCH = "WatchSource"
 """The workflow type of the watchers, started here by name: workflows lie above."""
@@ -53,7 +57,7 @@ class SourceActivities:
         """
         with as_application_errors(request.uri):
             async with heartbeating():
-                return await self.read_inventory(request.source)
+                return await self.read_inventory(request.source, request.task_id)
 
     @activity.defn
     async def discard_source(self, request: SourceRequest) -> None:
@@ -89,17 +93,25 @@ class SourceActivities:
     async def watch_all(self) -> None:
         """Start the watchers that do not run, as when Temporal's data are new."""
         for record in await self._sources.ready():
-            await self.watch(record.source.id, WorkflowIDConflictPolicy.USE_EXISTING)
+            try:
+                conflict = WorkflowIDConflictPolicy.USE_EXISTING
+                await self.watch(record.source.id, conflict)
+            except RPCError as error:
+                logger.warning("%s is not watched: %s", record.source.id, error)
 
-    async def read_inventory(self, source_id: str) -> int:
-        """Replace the source's inventory by what it has now; return how many."""
-        async with self._connections.open(source_id) as connection:
-            found = await discover(connection.plugin, source_id)
+    async def read_inventory(self, source_id: str, task_id: str | None = None) -> int:
+        """Replace the source's inventory by what it has now; return how many.
+
+        `task_id` is the task that adds the source, if it is not there yet.
+        """
+        async with self._connections.open(source_id, fresh=True) as connection:
+            found = await connection.discover()
         kept = await self._inventory.replace(
             source_id,
             found.members,
             uuid=found.identity.uuid,
             has_accounts=found.identity.has_accounts,
+            task_id=task_id,
         )
         if not kept:
             raise SourceUnknownError(f"{source_id} was removed meanwhile")

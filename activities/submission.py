@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from temporalio import activity
 
-from activities.errors import answer_to
-from activities.evidence import snapshot
+from activities.errors import answer_to, as_application_errors
+from activities.evidence import Snapshot, snapshot
 from activities.heartbeat import finish, heartbeating
 from activities.machine_state import MachineState
 from taskfish.errors import (
     AnswerLostError,
     PermanentError,
+    SecretsGoneError,
     SourceBusyError,
     SourceUnreachableError,
     StoreUnavailableError,
@@ -41,11 +42,15 @@ class NotSent(BaseModel):
 
 
 class Unchanged(BaseModel):
-    """A look showed the same object as before: PATCH, PUT, DELETE may be repeated."""
+    """A look showed the same object as before: PATCH, PUT, DELETE may be repeated.
+
+    `before` is what was seen of it before the first sending.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     kind: Literal["unchanged"] = "unchanged"
+    before: JsonValue = None
 
 
 class Unknown(BaseModel):
@@ -63,7 +68,11 @@ Submission = Annotated[
 
 
 class SubmitRequest(BaseModel):
-    """One sending. `change` is northbound; `secret_body` refers to its true body."""
+    """One sending. `change` is northbound; `secret_body` refers to its true body.
+
+    A repeated sending has in `expected` what the first one saw of the object: it is
+    made only if that is still there.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -71,6 +80,7 @@ class SubmitRequest(BaseModel):
     change: Change
     secret_body: str | None = None
     key: JournalKey
+    expected: JsonValue = None
 
 
 class SubmitActivities:
@@ -98,12 +108,19 @@ class SubmitActivities:
         async with heartbeating():
             return await finish(self._submit(request))
 
+    @activity.defn
+    async def forget_secrets(self, reference: str) -> None:
+        """Delete the secrets of a change that has ended."""
+        with as_application_errors(reference):
+            async with heartbeating():
+                await self._secret_bodies.forget(reference)
+
     async def _submit(self, request: SubmitRequest) -> Submission:
         entry = await self._journal.entry(request.key)
         if entry is not None:
             return recorded(entry)
         try:
-            async with self._connections.open(request.source) as connection:
+            async with self._connections.open(request.source, fresh=True) as connection:
                 return await self._send(connection, request)
         except StoreUnavailableError as error:
             return _not_sent(error, request.change.uri)
@@ -115,17 +132,32 @@ class SubmitActivities:
         change = await self._with_secrets(request)
         try:
             before = await snapshot(connection, change)
+            if request.expected is not None and before != request.expected:
+                return Unknown(reason="another object has taken its place since")
+            async with connection.turn():
+                submission = await self._send_now(connection, request, change, before)
         except TransientError as error:
             return _not_sent(error, change.uri)
+        if isinstance(submission, Answered):
+            await self._machine_state.refresh(request.source, change.uri)
+        return submission
+
+    async def _send_now(
+        self,
+        connection: Connection,
+        request: SubmitRequest,
+        change: Change,
+        before: Snapshot | None,
+    ) -> Submission:
+        """Insert the journal's row and send: from here on nothing is repeated."""
         if not await self._journal.begin(request.key, request.source, before):
             return Unknown(reason="another worker has begun to send it")
         try:
             submission = await connection.submit(change)
-        except (SourceUnreachableError, SourceBusyError) as error:
+        except (SourceUnreachableError, SourceBusyError):
             await self._journal.forget(request.key)
-            return _not_sent(error, change.uri)
-        except (AnswerLostError, StoreUnavailableError) as error:
-            # Connections note the source's health in the store after each call.
+            raise
+        except AnswerLostError as error:
             return Unknown(reason=str(error))
         except PermanentError as error:
             submission = Answered(answer=answer_to(error, change.uri))
@@ -136,20 +168,17 @@ class SubmitActivities:
         self, request: SubmitRequest, submission: Accepted | Answered
     ) -> None:
         """Journal the answer; without a store Temporal's history will still have it."""
-        task_uri = submission.task.uri if isinstance(submission, Accepted) else None
         try:
-            await self._journal.answered(request.key, journaled(submission), task_uri)
-            if isinstance(submission, Answered) and request.secret_body:
-                await self._secret_bodies.forget(request.secret_body)
+            await keep_answer(self._journal, request.key, submission)
         except StoreUnavailableError:
             logger.warning("the answer to %s is not in the journal", request.key)
-        if isinstance(submission, Answered):
-            await self._machine_state.refresh(request.source, request.change.uri)
 
     async def _with_secrets(self, request: SubmitRequest) -> Change:
         if request.secret_body is None:
             return request.change
         body = await self._secret_bodies.get(request.secret_body)
+        if body is None:
+            raise SecretsGoneError("the secrets of the request are not kept any more")
         return request.change.model_copy(update={"body": body})
 
 
@@ -162,6 +191,20 @@ def recorded(entry: JournalEntry) -> Submission:
     if isinstance(entry.answer, dict) and entry.answer.get("kind") == "accepted":
         return Accepted.model_validate(entry.answer)
     return Answered.model_validate(entry.answer)
+
+
+async def keep_answer(
+    journal: Journal, key: JournalKey, submission: Accepted | Answered
+) -> None:
+    """Journal what a source answered, with what tells it from other sendings."""
+    if isinstance(submission, Accepted):
+        task = submission.task
+        await journal.answered(
+            key, journaled(submission), plugin_task=task.uri, started=task.started
+        )
+    else:
+        created = submission.answer.header("Location")
+        await journal.answered(key, journaled(submission), created=created)
 
 
 def journaled(submission: Accepted | Answered) -> JsonValue:

@@ -44,12 +44,14 @@ class WatchActivities:
         async with heartbeating(health) as beat:
             while True:
                 try:
-                    if time.monotonic() >= due:
+                    refused = await self._is_refused(source_id)
+                    if not refused and time.monotonic() >= due:
+                        due = time.monotonic() + self._inventory_refresh
                         members = await self._sources.read_inventory(source_id)
                         health = Health(answers=True, members=members)
-                        due = time.monotonic() + self._inventory_refresh
-                    else:
-                        health = await self._check(source_id, health)
+                    elif not refused:
+                        await self._check(source_id)
+                        health = Health(answers=True, members=health.members)
                 except SourceUnknownError:
                     return
                 except TaskfishError as error:
@@ -59,8 +61,11 @@ class WatchActivities:
                 beat(health)
                 await asyncio.sleep(self._health_check)
 
-    async def _check(self, source_id: str, health: Health) -> Health:
+    async def _is_refused(self, source_id: str) -> bool:
+        """Say whether the source is to be left alone: more tries may lock accounts."""
         async with self._connections.open(source_id) as connection:
-            if not connection.access.refused:
-                await connection.check()
-        return Health(answers=True, members=health.members)
+            return connection.refused
+
+    async def _check(self, source_id: str) -> None:
+        async with self._connections.open(source_id) as connection:
+            await connection.check()

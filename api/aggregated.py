@@ -4,6 +4,7 @@ Reads are handed on to the source. Every POST, PATCH, PUT and DELETE becomes a t
 what can be refused without asking the source is refused at once (contracts.md 3).
 """
 
+from contextlib import suppress
 from typing import cast
 
 from fastapi import APIRouter, Depends, Request
@@ -16,6 +17,7 @@ from api.changes import ChangeRequest, start_change
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
 from api.responses import resource_response, source_response
+from taskfish.errors import StoreUnavailableError
 from taskfish.plugins.protocol import ChangeMethod
 from taskfish.redfish.inventory import COLLECTIONS, Member
 from taskfish.redfish.links import ROOT
@@ -36,7 +38,8 @@ async def read_collection(
     uri = raw_path(request)
     name = uri.removeprefix(f"{ROOT}/")
     kind = SCHEMA.kind_at(uri)
-    assert kind is not None, "COLLECTIONS are in the schemas"
+    if kind is None:
+        raise refuse("ResourceMissingAtURI", uri)
     members = await gateway.inventory.collection(name)
     title = name.rpartition("/")[2]
     uris = (f"{uri}/{member}" for member in members)
@@ -54,7 +57,8 @@ async def read_resource(
     async with gateway.connections.open(member.source) as connection:
         answer = await connection.read(uri)
     if answer.succeeded:
-        await gateway.namespaces.note(namespaces_in(answer.body))
+        with suppress(StoreUnavailableError):
+            await gateway.namespaces.note(namespaces_in(answer.body))
     kind = SCHEMA.kind_at(uri)
     return source_response(answer, kind.allowed if kind else GET)
 
@@ -95,10 +99,23 @@ async def member_at(gateway: Gateway, uri: str) -> Member:
         prefix = f"{ROOT}/{name}/"
         if uri.startswith(prefix):
             member_name = uri.removeprefix(prefix).partition("/")[0]
-            member = await gateway.inventory.member(name, member_name)
+            member = await _known_member(gateway, name, member_name)
             if member is not None:
                 return member
     raise refuse("ResourceMissingAtURI", uri)
+
+
+async def _known_member(
+    gateway: Gateway, collection_name: str, name: str
+) -> Member | None:
+    """Look a member up; while the store is silent, trust the sources in use."""
+    try:
+        return await gateway.inventory.member(collection_name, name)
+    except StoreUnavailableError:
+        source, _, member_id = name.partition(".")
+        if not gateway.connections.has(source):
+            raise
+        return Member(source=source, collection=collection_name, id=member_id)
 
 
 for _name in COLLECTIONS:

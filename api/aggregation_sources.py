@@ -1,5 +1,6 @@
 """/redfish/v1/AggregationService/AggregationSources: the sources themselves."""
 
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from fastapi import APIRouter, Depends
@@ -10,10 +11,9 @@ from api.authentication import authenticated
 from api.bodies import json_body
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
-from api.responses import accepted_response, resource_response
-from api.task_reader import TaskReader
-from api.task_service import task_resource
-from api.task_starter import Start, start_task
+from api.responses import resource_response
+from api.task_service import accepted_task
+from api.task_starter import Start
 from taskfish.errors import RequestRefusedError, TransientError
 from taskfish.redfish.operations import OperationName, new_task_id
 from taskfish.redfish.requests import (
@@ -49,6 +49,8 @@ Body = TypeVar("Body", bound=BaseModel)
 
 router = APIRouter()
 GET = ["GET", "HEAD"]
+LONGEST_START = timedelta(seconds=30)
+"""After which a task that was to add a source will not start any more."""
 SOURCE_METHODS = (*GET, "PATCH", "DELETE")
 
 
@@ -105,8 +107,7 @@ async def add_source(
         summary=f"AggregationSource.Create → {source.id}",
     )
     await _start_or_forget(gateway, start)
-    view = await TaskReader(gateway.temporal).read(task_id)
-    return accepted_response(task_id, task_resource(view, True) if view else None)
+    return await accepted_task(gateway, task_id)
 
 
 @router.api_route(f"{AGGREGATION_SOURCES}/{{source_id}}", methods=GET)
@@ -132,7 +133,7 @@ async def change_source(
     record = await _ready_source(gateway, source_id)
     change = _checked(SourceChange, body)
     source = record.source
-    options = _options(change, source.options)
+    options = await _options(gateway, change, source.options)
     given = change.model_fields_set
     await gateway.sources.change(
         source_id,
@@ -156,11 +157,11 @@ async def remove_source(
     await _ready_source(gateway, source_id)
     removal = _checked(SourceRemoval, body)
     forced = removal.oem and removal.oem.taskfish and removal.oem.taskfish.force
-    if not forced and await TaskReader(gateway.temporal).has_open_tasks(source_id):
+    if not forced and await gateway.tasks.has_open_tasks(source_id):
         text = f"Tasks of {source_id} are still open."
         how = "Wait for their end, or send Oem.Taskfish.Force."
         raise refuse("ResourceInUse", text=text, resolution=how)
-    if await gateway.sources.plugin_is_used(source_id):
+    if await gateway.sources.behind(source_id):
         text = f"Other sources are reached through {source_id}."
         raise refuse("ResourceInUse", text=text, resolution="Delete those first.")
     await gateway.sources.remove(source_id)
@@ -185,7 +186,7 @@ def source_resource(
         odata_id=source_uri(source.id),
         odata_type=SCHEMA.odata_type("AggregationSource"),
         id=source.id,
-        name=source.id,
+        name=source.name or source.id,
         host_name=source.host_name,
         user_name=source.user_name,
         links=AggregationSourceLinks(
@@ -209,15 +210,10 @@ async def _source_of(gateway: Gateway, body: NewSourceBody) -> Source:
     if collection_uri != CONNECTION_METHODS or method not in list(ConnectionMethod):
         name = "Links/ConnectionMethod/@odata.id"
         raise refuse("PropertyValueNotInList", reference, name)
-    options = _options(body, SourceOptions())
-    if options.plugin is not None:
-        plugin = await gateway.sources.get(options.plugin)
-        if plugin is None or plugin.state != "ready":
-            raise refuse(
-                "PropertyValueNotInList", options.plugin, "Oem/Taskfish/Plugin"
-            )
+    options = await _options(gateway, body, SourceOptions())
     return Source(
         id=body.id or source_id_from(body.host_name),
+        name=body.name,
         host_name=body.host_name,
         method=ConnectionMethod(method),
         user_name=body.user_name,
@@ -226,27 +222,51 @@ async def _source_of(gateway: Gateway, body: NewSourceBody) -> Source:
     )
 
 
-def _options(change: SourceChange, before: SourceOptions) -> SourceOptions:
-    """Return the options with what Oem.Taskfish gives."""
+async def _options(
+    gateway: Gateway, change: SourceChange, before: SourceOptions
+) -> SourceOptions:
+    """Return the options with what Oem.Taskfish gives; null restores a default."""
     given = change.oem.taskfish if change.oem else None
     if given is None:
         return before
-    values = given.model_dump(exclude_unset=True)
+    defaults = SourceOptions().model_dump()
+    values = {
+        name: defaults[name] if value is None else value
+        for name, value in given.model_dump(exclude_unset=True).items()
+    }
     if given.plugin is not None:
-        values["plugin"] = given.plugin.odata_id.rpartition("/")[2]
+        values["plugin"] = await _plugin_at(gateway, given.plugin.odata_id)
     return SourceOptions.model_validate({**before.model_dump(), **values})
+
+
+async def _plugin_at(gateway: Gateway, uri: str) -> str:
+    """Return the Id of the plugin's source at a URI; raise 400 if there is none."""
+    collection_uri, _, source_id = uri.rpartition("/")
+    record = await gateway.sources.get(source_id)
+    if (
+        collection_uri != AGGREGATION_SOURCES
+        or record is None
+        or record.state != "ready"
+        or record.source.method is not ConnectionMethod.ODIM
+        or record.source.options.plugin is not None
+    ):
+        raise refuse("PropertyValueNotInList", uri, "Oem/Taskfish/Plugin")
+    return source_id
 
 
 async def _reserve(gateway: Gateway, source: Source, task_id: str) -> None:
     """Keep the source as "adding", unless one is in its place: then 409.
 
-    A place that was reserved by a task which never started is taken over.
+    A place whose task ended without freeing it, or has not started for longer than
+    any start takes, is taken over.
     """
     taken = await gateway.sources.add(source, task_id)
     if taken is None:
         return
-    reader = TaskReader(gateway.temporal)
-    if taken.state == "adding" and await reader.read(taken.task_id) is None:
+    adding = taken.state == "adding"
+    view = await gateway.tasks.read(taken.task_id) if adding else None
+    late = datetime.now(UTC) - taken.created_at > LONGEST_START
+    if adding and (late if view is None else view.state.ended):
         await gateway.sources.remove(taken.source.id, task_id=taken.task_id)
         taken = await gateway.sources.add(source, task_id)
     if taken is not None:
@@ -257,7 +277,7 @@ async def _reserve(gateway: Gateway, source: Source, task_id: str) -> None:
 
 async def _start_or_forget(gateway: Gateway, start: Start) -> None:
     try:
-        await start_task(gateway.temporal, gateway.settings.task_queue, start)
+        await gateway.starter.start(start)
     except TransientError:
         await gateway.sources.remove(start.source, task_id=start.task_id)
         raise

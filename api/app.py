@@ -20,6 +20,8 @@ from api.authentication import authenticated
 from api.errors import add_error_handlers, refuse
 from api.front import Front
 from api.gateway import Gateway
+from api.task_reader import TaskReader
+from api.task_starter import TaskStarter
 from taskfish.encryption import Keyring
 from taskfish.plugins.connections import Connections
 from taskfish.plugins.odim import client as odim
@@ -31,6 +33,7 @@ from taskfish.store.inventory import Inventory
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.schema_namespaces import SchemaNamespaces
 from taskfish.store.secret_bodies import SecretBodies
+from taskfish.store.service import ServiceFacts
 from taskfish.store.sources import Sources
 from taskfish.temporal import connect
 
@@ -93,12 +96,15 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     return Gateway(
         settings=settings,
         temporal=client,
+        tasks=TaskReader(client),
+        starter=TaskStarter(client, settings.task_queue),
         connections=Connections(sources, adapters, settings, CALLS_SHARE),
         sources=sources,
         inventory=Inventory(store),
         secret_bodies=SecretBodies(store),
         monitor_reads=MonitorReads(store),
         namespaces=SchemaNamespaces(store),
+        facts=ServiceFacts(store),
     )
 
 

@@ -1,7 +1,6 @@
 """Who asks: HTTP Basic authentication of the administrator."""
 
 import base64
-import binascii
 import hmac
 
 from fastapi import Depends, Request
@@ -15,29 +14,30 @@ async def authenticated(
 ) -> str:
     """Return the user's name; raise 401 for missing or wrong credentials."""
     settings = gateway.settings
-    user, password = _credentials(request.headers.get("Authorization", ""))
+    given = _credentials(request.headers.get("Authorization", ""))
     expected = settings.admin_password
-    if expected is not None and (
-        _same(user, settings.admin_username)
-        & _same(password, expected.get_secret_value())
-    ):
-        return user
+    if given is not None and expected is not None:
+        user, password = given
+        if _same(user, settings.admin_username) & _same(
+            password, expected.get_secret_value()
+        ):
+            return user
     raise refuse(
         "AccessUnauthorized", headers={"WWW-Authenticate": 'Basic realm="Taskfish"'}
     )
 
 
-def _credentials(header: str) -> tuple[str, str]:
-    """Read user and password from an Authorization header; empty if it has none."""
+def _credentials(header: str) -> tuple[str, str] | None:
+    """Read user and password from an Authorization header; None if it has none."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
-        return "", ""
+        return None
     try:
-        decoded = base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    user, _, password = decoded.partition(":")
-    return user, password
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
+    except ValueError:
+        return None
+    user, colon, password = decoded.partition(":")
+    return (user, password) if colon else None
 
 
 def _same(given: str, expected: str) -> bool:

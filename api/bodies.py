@@ -15,15 +15,20 @@ async def json_body(
 ) -> dict[str, JsonValue]:
     """Return the body, `{}` if there is none.
 
-    Raises 413 for one that is too long, 400 for malformed JSON, for JSON nested too
-    deeply and for anything but an object.
+    Raises 413 for one that is too long, 415 for one that does not say it is JSON, 400
+    for malformed JSON, a name that occurs twice, JSON nested too deeply and for
+    anything but an object.
     """
     raw = await _limited(request, gateway.settings.max_body_bytes)
     if not raw.strip():
         return {}
+    _check_media_type(request)
     try:
         body: JsonValue = json.loads(
-            raw, parse_constant=_refuse_constant, parse_float=_finite_number
+            raw,
+            parse_constant=_refuse_constant,
+            parse_float=_finite_number,
+            object_pairs_hook=_unique,
         )
         # A lone surrogate is legal JSON that nothing can send on.
         json.dumps(body, ensure_ascii=False).encode()
@@ -49,6 +54,23 @@ async def _limited(request: Request, limit: int) -> bytes:
             )
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _check_media_type(request: Request) -> None:
+    """Raise 415: a browser sends other types to other sites without asking."""
+    media_type = request.headers.get("Content-Type", "").partition(";")[0]
+    encoded = request.headers.get("Content-Encoding", "identity") != "identity"
+    if encoded or media_type.strip().lower() != "application/json":
+        name = "Content-Encoding" if encoded else "Content-Type"
+        how = "Send the body as application/json, without an encoding."
+        raise refuse("HeaderInvalid", name, resolution=how, status=415)
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
 
 
 def _refuse_constant(name: str) -> None:

@@ -8,10 +8,8 @@ from pydantic import JsonValue
 
 from api.errors import RETRY_AFTER, refuse
 from api.gateway import Gateway
-from api.responses import accepted_response
-from api.task_reader import TaskReader
-from api.task_service import task_resource
-from api.task_starter import Start, start_task
+from api.task_service import accepted_task
+from api.task_starter import Start
 from taskfish.errors import (
     RequestRefusedError,
     TemporalUnavailableError,
@@ -39,7 +37,10 @@ SLOW_RESTARTS = ("UpdateService.", "Manager.Reset")
 
 @dataclass(frozen=True)
 class ChangeRequest:
-    """A change as it came in: `uri` is northbound, `member` what it belongs to."""
+    """A change as it came in: `uri` is northbound, `member` what it belongs to.
+
+    `targets` are the members that it touches where it belongs to none.
+    """
 
     method: ChangeMethod
     uri: str
@@ -48,6 +49,13 @@ class ChangeRequest:
     owner: str
     member: Member | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    targets: tuple[Member, ...] = ()
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """The URIs of the members that it touches."""
+        touched = (self.member,) if self.member else self.targets
+        return tuple(dict.fromkeys(member.uri for member in touched))
 
 
 async def start_change(gateway: Gateway, request: ChangeRequest) -> Response:
@@ -64,11 +72,7 @@ async def start_change(gateway: Gateway, request: ChangeRequest) -> Response:
     await _check_precondition(gateway, request)
     start = await _start_of(gateway, request, operation)
     await _start_or_forget(gateway, start)
-    try:
-        view = await TaskReader(gateway.temporal).read(start.task_id)
-    except TemporalUnavailableError:
-        view = None
-    return accepted_response(start.task_id, task_resource(view, True) if view else None)
+    return await accepted_task(gateway, start.task_id)
 
 
 def check_method(method: str, uri: str) -> None:
@@ -153,7 +157,7 @@ async def _check_precondition(gateway: Gateway, request: ChangeRequest) -> None:
 async def _start_or_forget(gateway: Gateway, start: Start) -> None:
     """Start the task; if it surely has not started, its secrets are not kept."""
     try:
-        await start_task(gateway.temporal, gateway.settings.task_queue, start)
+        await gateway.starter.start(start)
     except TemporalUnavailableError:
         if isinstance(start.input, Operation) and start.input.secret_body:
             await gateway.secret_bodies.forget(start.input.secret_body)
@@ -167,9 +171,12 @@ async def _start_of(
     shown = masked(body)
     settings = gateway.settings
     slow = operation.name.startswith(SLOW_RESTARTS)
-    secret = None if shown == body else await gateway.secret_bodies.keep(body)
+    task_id = new_task_id(operation)
+    secret = None
+    if shown != body:
+        secret = await gateway.secret_bodies.keep(body, task_id)
     return Start(
-        task_id=new_task_id(operation),
+        task_id=task_id,
         operation=operation,
         source=request.source,
         owner=request.owner,
@@ -184,6 +191,7 @@ async def _start_of(
             ),
             secret_body=secret,
             submit_deadline=settings.submit_deadline,
+            answer_timeout=settings.submit_answer_timeout,
             heartbeat_timeout=settings.heartbeat_timeout,
             interrupted_after=settings.interrupted_after_update
             if slow
@@ -196,5 +204,6 @@ async def _start_of(
             headers=tuple(f"{name}: {text}" for name, text in request.headers.items()),
             body=shown,
         ),
-        summary=operation.summary(body),
+        summary=operation.summary(shown),
+        machines=request.machines,
     )

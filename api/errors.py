@@ -1,7 +1,5 @@
 """Every error that reaches a client: a Redfish error with its status (DSP0266)."""
 
-import logging
-
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
@@ -16,8 +14,6 @@ from taskfish.redfish.messages import Message, base_message, error_body, status_
 
 RETRY_AFTER = 5
 """Seconds after which something that does not answer may be asked again."""
-
-logger = logging.getLogger(__name__)
 
 
 def refuse(
@@ -45,11 +41,10 @@ def error_response(
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Render our own errors, the framework's and the unexpected ones."""
+    """Render our own errors and the framework's; `Front` renders the unexpected."""
     app.add_exception_handler(RequestRefusedError, _refused)
     app.add_exception_handler(TaskfishError, _failed)
     app.add_exception_handler(HTTPException, _framework)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _refused(_: Request, error: Exception) -> Response:
@@ -71,10 +66,9 @@ async def _framework(request: Request, error: Exception) -> Response:
     path = request.url.path
     if error.status_code == 404:
         return error_response(base_message("ResourceMissingAtURI", path))
-    message = base_message("GeneralError", text=str(error.detail))
-    return error_response(message, status=error.status_code)
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return error_response(base_message("InternalError"))
+    if error.status_code == 405:
+        message = base_message("OperationNotAllowed")
+    else:
+        message = base_message("GeneralError", text=str(error.detail))
+    headers = dict(error.headers or {})
+    return error_response(message, status=error.status_code, headers=headers)

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from fastapi import Request
 from temporalio.client import Client
 
+from api.task_reader import TaskReader
+from api.task_starter import TaskStarter
 from taskfish.plugins.connections import Connections
 from taskfish.settings import Settings
 from taskfish.store.inventory import Inventory
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.schema_namespaces import SchemaNamespaces
 from taskfish.store.secret_bodies import SecretBodies
+from taskfish.store.service import ServiceFacts
 from taskfish.store.sources import Sources
 
 
@@ -20,12 +23,15 @@ class Gateway:
 
     settings: Settings
     temporal: Client
+    tasks: TaskReader
+    starter: TaskStarter
     connections: Connections
     sources: Sources
     inventory: Inventory
     secret_bodies: SecretBodies
     monitor_reads: MonitorReads
     namespaces: SchemaNamespaces
+    facts: ServiceFacts
 
 
 async def gateway_of(request: Request) -> Gateway:

@@ -1,5 +1,6 @@
 """Answers in Redfish's form: 202 with a task, a source's own answer, a resource."""
 
+import re
 from collections.abc import Sequence
 
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -17,6 +18,8 @@ POLL_SECONDS = 1
 """Retry-After of an open task: DMTF's tools and sushy take small whole numbers."""
 PASSED_HEADERS = ("Content-Type", "ETag", "Location", "Retry-After", "Allow")
 """What goes north of a source's headers (contracts.md 2)."""
+_VISIBLE = re.compile(r"[\x20-\x7e]+")
+"""What a header may hold: anything else of a source is left out."""
 
 
 def resource_response(
@@ -45,9 +48,9 @@ def accepted_response(task_id: str, task: Task | None) -> Response:
 def source_response(answer: Answer, allowed: Sequence[str] = ()) -> Response:
     """Return a source's answer as the gateway hands it on."""
     headers = {
-        name: value
+        name: answer.header(name) or ""
         for name in PASSED_HEADERS
-        if (value := answer.header(name)) is not None and name != "Content-Type"
+        if name != "Content-Type" and _VISIBLE.fullmatch(answer.header(name) or "")
     }
     if allowed and "Allow" not in headers:
         headers["Allow"] = ", ".join(allowed)

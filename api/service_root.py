@@ -1,14 +1,12 @@
 """What is open without login: the root, OData's documents, signs of life."""
 
-from uuid import NAMESPACE_URL, uuid5
-
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, Response
-from temporalio.service import RPCError
 
 from api.errors import error_response
 from api.gateway import Gateway, gateway_of
 from api.responses import resource_response
+from api.task_reader import TEMPORAL_FAULTS
 from taskfish.redfish.links import ROOT
 from taskfish.redfish.messages import base_message
 from taskfish.redfish.metadata import SERVICE_NAMESPACES, metadata_document
@@ -46,7 +44,7 @@ async def root(gateway: Gateway = Depends(gateway_of)) -> Response:
             id="RootService",
             name="Taskfish",
             redfish_version=REDFISH_VERSION,
-            uuid=str(uuid5(NAMESPACE_URL, gateway.settings.database_url)),
+            uuid=await gateway.facts.uuid(),
             product="Taskfish",
             vendor="Taskfish",
             protocol_features_supported=_FEATURES,
@@ -104,7 +102,7 @@ async def readyz(gateway: Gateway = Depends(gateway_of)) -> Response:
     await gateway.sources.ready()
     try:
         ready = await gateway.temporal.service_client.check_health(timeout=RPC_TIMEOUT)
-    except RPCError:
+    except TEMPORAL_FAULTS:
         ready = False
     if not ready:
         text = "Temporal does not answer."

@@ -36,9 +36,13 @@ TASKS_QUERY = (
     "TaskOperation IS NOT NULL AND ParentWorkflowId IS NULL "
     "AND ExecutionStatus != 'ContinuedAsNew'"
 )
+TEMPORAL_FAULTS = (RPCError, RuntimeError)
+"""What a call raises that fails; a client that cannot connect gives RuntimeError."""
 PAGE_SIZE = 1000
+_NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 _LAST_EVENTS = 10
 _IS_OPEN = "ExecutionStatus = 'Running'"
+
 _WAITING_ACTIVITY = "await_completion"
 _STATUS_OF = {
     WorkflowExecutionStatus.COMPLETED: TaskState.COMPLETED,
@@ -86,11 +90,8 @@ class TaskReader:
             description = await self._client.get_workflow_handle(task_id).describe(
                 rpc_timeout=RPC_TIMEOUT
             )
-        except RPCError as error:
-            if error.status in (
-                RPCStatusCode.NOT_FOUND,
-                RPCStatusCode.INVALID_ARGUMENT,
-            ):
+        except TEMPORAL_FAULTS as error:
+            if isinstance(error, RPCError) and error.status in _NO_SUCH_RUN:
                 return None
             raise unavailable(error) from error
         attributes = description.typed_search_attributes
@@ -107,7 +108,7 @@ class TaskReader:
             result = await handle.result(follow_runs=False, rpc_timeout=RPC_TIMEOUT)
         except WorkflowFailureError as failure:
             return _failure_answer(view, failure.cause)
-        except RPCError as error:
+        except TEMPORAL_FAULTS as error:
             raise unavailable(error) from error
         return Answer.model_validate(result)
 
@@ -121,7 +122,7 @@ class TaskReader:
                 if run.id not in found:
                     found.add(run.id)
                     yield run.id
-        except RPCError as error:
+        except TEMPORAL_FAULTS as error:
             raise unavailable(error) from error
 
     async def has_open_tasks(self, source_id: str) -> bool:
@@ -129,7 +130,7 @@ class TaskReader:
         query = f"{TASKS_QUERY} AND TaskSource = '{source_id}' AND {_IS_OPEN}"
         try:
             found = await self._client.count_workflows(query, rpc_timeout=RPC_TIMEOUT)
-        except RPCError as error:
+        except TEMPORAL_FAULTS as error:
             raise unavailable(error) from error
         return found.count > 0
 
@@ -183,7 +184,7 @@ class TaskReader:
             found = await service.get_workflow_execution_history_reverse(
                 request, timeout=RPC_TIMEOUT
             )
-        except RPCError as error:
+        except TEMPORAL_FAULTS as error:
             raise unavailable(error) from error
         for event in found.history.events:
             payloads = event.activity_task_completed_event_attributes.result.payloads
@@ -201,9 +202,10 @@ class TaskReader:
         return None
 
 
-def unavailable(error: RPCError) -> TemporalUnavailableError:
+def unavailable(error: Exception) -> TemporalUnavailableError:
     """Return our error for a call to Temporal that failed."""
-    return TemporalUnavailableError(f"Temporal does not answer ({error.status.name})")
+    why = f" ({error.status.name})" if isinstance(error, RPCError) else ""
+    return TemporalUnavailableError(f"Temporal does not answer{why}")
 
 
 def _ended_view(

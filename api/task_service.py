@@ -15,7 +15,8 @@ from api.responses import (
     source_response,
     task_uri,
 )
-from api.task_reader import TaskReader, TaskView
+from api.task_reader import TaskView
+from taskfish.errors import TemporalUnavailableError
 from taskfish.redfish.resources import (
     TASK_SERVICE,
     TASKS,
@@ -59,7 +60,7 @@ async def task_service(gateway: Gateway = Depends(gateway_of)) -> Response:
 @router.api_route("/redfish/v1/TaskService/Tasks", methods=GET)
 async def tasks(gateway: Gateway = Depends(gateway_of)) -> Response:
     """Return the collection of all tasks: the open ones first, then the last ended."""
-    found = [task_uri(task_id) async for task_id in TaskReader(gateway.temporal).ids()]
+    found = [task_uri(task_id) async for task_id in gateway.tasks.ids()]
     return resource_response(collection(TASKS, "TaskCollection", "Tasks", found))
 
 
@@ -84,9 +85,18 @@ async def task_monitor(
         return response
     if not await _monitor_is_there(gateway, view):
         raise refuse("ResourceMissingAtURI", uri)
-    answer = await TaskReader(gateway.temporal).answer(view)
+    answer = await gateway.tasks.answer(view)
     await gateway.monitor_reads.note((view.id, view.run_id))
     return source_response(answer, GET)
+
+
+async def accepted_task(gateway: Gateway, task_id: str) -> Response:
+    """Return the 202 of a task that has just started, with the Task if readable."""
+    try:
+        view = await gateway.tasks.read(task_id)
+    except TemporalUnavailableError:
+        view = None
+    return accepted_response(task_id, task_resource(view, True) if view else None)
 
 
 def task_resource(view: TaskView, has_monitor: bool) -> Task:
@@ -115,7 +125,7 @@ def task_resource(view: TaskView, has_monitor: bool) -> Task:
 
 
 async def _view(gateway: Gateway, task_id: str, uri: str) -> TaskView:
-    view = await TaskReader(gateway.temporal).read(task_id)
+    view = await gateway.tasks.read(task_id)
     if view is None:
         raise refuse("ResourceMissingAtURI", uri)
     return view

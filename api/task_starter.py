@@ -1,5 +1,6 @@
 """Start a change as a durable task, or refuse it (D1, D2)."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +16,12 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.errors import refuse
-from api.task_reader import unavailable
+from api.task_reader import TEMPORAL_FAULTS, unavailable
+from taskfish.errors import TemporalUnavailableError
 from taskfish.redfish.operations import OperationName
 from taskfish.redfish.task import TaskState
 from taskfish.temporal import (
     MAX_SEARCH_ATTRIBUTE,
-    RPC_TIMEOUT,
     TASK_OPERATION,
     TASK_OWNER,
     TASK_RESOURCE_TYPE,
@@ -31,10 +32,28 @@ from taskfish.temporal import (
 )
 from workflows.task import TASK_MEMO, TaskMemo
 
+STARTS_AT_ONCE = 16
+FIRST_TRY_SECONDS = 1.5
+NEXT_TRY_SECONDS = 0.7
+"""The first try, the look and the second try end within three seconds in all."""
+_REFUSALS = frozenset(
+    {
+        RPCStatusCode.INVALID_ARGUMENT,
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.PERMISSION_DENIED,
+        RPCStatusCode.UNAUTHENTICATED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+    }
+)
+"""With these Temporal says that it has not started anything."""
+
 
 @dataclass(frozen=True)
 class Start:
-    """One task to be started: its Id, what it does, for whom, on what."""
+    """One task to be started: its Id, what it does, for whom, on what.
+
+    `machines` are the URIs of the members that it touches.
+    """
 
     task_id: str
     operation: OperationName
@@ -43,47 +62,77 @@ class Start:
     input: BaseModel
     memo: TaskMemo
     summary: str
+    machines: tuple[str, ...] = ()
 
 
-async def start_task(client: Client, task_queue: str, start: Start) -> None:
-    """Start the workflow; return when it surely runs.
+class TaskStarter:
+    """Starts tasks, at most some at once: more would only make all of them late."""
 
-    Raises `TemporalUnavailableError` when it surely has not started, and 503 naming
-    the task when nobody knows. Its URI has at most MAX_SEARCH_ATTRIBUTE characters.
-    """
-    try:
-        await client.start_workflow(
-            start.operation.name,
-            start.input,
-            id=start.task_id,
-            task_queue=task_queue,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            memo={TASK_MEMO: start.memo},
-            search_attributes=_search_attributes(start),
-            static_summary=start.summary,
-            rpc_timeout=RPC_TIMEOUT,
-        )
-    except WorkflowAlreadyStartedError:
-        return
-    except RPCError as error:
-        if not await _has_started(client, start.task_id, error):
-            raise _lost_start(start.task_id) from error
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._places = asyncio.Semaphore(STARTS_AT_ONCE)
+        self._answers = False
 
+    async def start(self, start: Start) -> None:
+        """Start the workflow; return when it surely runs.
 
-async def _has_started(client: Client, task_id: str, error: RPCError) -> bool:
-    """Ask for a start whose answer was lost; raise if it surely was never received."""
-    try:
-        await client.get_workflow_handle(task_id).describe(rpc_timeout=RPC_TIMEOUT)
-    except RPCError as failed:
-        if _never_connected(error) and failed.status is not RPCStatusCode.NOT_FOUND:
-            raise unavailable(error) from error
+        A start whose answer is lost is looked for and repeated once with the same id.
+        Raises `TemporalUnavailableError` when it surely has not started, and 503
+        naming the task when nobody knows.
+        """
+        async with self._places:
+            if not self._answers:
+                await self._reach()
+            if await self._try(start, FIRST_TRY_SECONDS):
+                return
+            self._answers = False
+            if not await self._is_missing(start.task_id):
+                return
+            if not await self._try(start, NEXT_TRY_SECONDS):
+                raise _lost_start(start.task_id)
+
+    async def _reach(self) -> None:
+        """Find out whether Temporal answers at all, before anything is started."""
+        try:
+            async with asyncio.timeout(NEXT_TRY_SECONDS):
+                await self._client.service_client.check_health()
+        except (*TEMPORAL_FAULTS, TimeoutError) as error:
+            raise TemporalUnavailableError("Temporal does not answer") from error
+        self._answers = True
+
+    async def _try(self, start: Start, seconds: float) -> bool:
+        """Start once; say whether it surely runs. Raises what Temporal refuses."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._client.start_workflow(
+                    start.operation.name,
+                    start.input,
+                    id=start.task_id,
+                    task_queue=self._task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    memo={TASK_MEMO: start.memo},
+                    search_attributes=_search_attributes(start),
+                    static_summary=start.summary,
+                )
+        except WorkflowAlreadyStartedError:
+            return True
+        except (*TEMPORAL_FAULTS, TimeoutError) as error:
+            if isinstance(error, RPCError) and error.status in _REFUSALS:
+                raise unavailable(error) from error
+            return False
+        return True
+
+    async def _is_missing(self, task_id: str) -> bool:
+        """Say whether Temporal does not know the task; raise 503 if it is silent."""
+        try:
+            async with asyncio.timeout(NEXT_TRY_SECONDS):
+                await self._client.get_workflow_handle(task_id).describe()
+        except (*TEMPORAL_FAULTS, TimeoutError) as error:
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
+                return True
+            raise _lost_start(task_id) from error
         return False
-    return True
-
-
-def _never_connected(error: RPCError) -> bool:
-    """Say whether the call did not even reach Temporal's port."""
-    return error.status is RPCStatusCode.UNAVAILABLE and "connect" in error.message
 
 
 def _lost_start(task_id: str) -> Exception:
@@ -103,7 +152,7 @@ def _search_attributes(start: Start) -> TypedSearchAttributes:
         TASK_RESOURCE_TYPE: start.operation.resource_type,
         TASK_SOURCE: start.source,
         TASK_OWNER: start.owner[:MAX_SEARCH_ATTRIBUTE],
-        TASK_RESOURCES: [start.memo.uri.partition("/Actions/")[0]],
+        TASK_RESOURCES: list(start.machines) or [start.memo.uri],
     }
     return TypedSearchAttributes(
         [SearchAttributePair(key, value) for key, value in values.items()]

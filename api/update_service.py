@@ -12,6 +12,7 @@ from api.errors import refuse
 from api.gateway import Gateway, gateway_of
 from api.responses import resource_response
 from taskfish.errors import RequestRefusedError
+from taskfish.redfish.inventory import Member
 from taskfish.redfish.requests import check_body
 from taskfish.redfish.resources import (
     SIMPLE_UPDATE,
@@ -59,28 +60,35 @@ async def simple_update(
     problems = check_body(ACTION, body)
     if problems:
         raise RequestRefusedError(*problems)
+    targets = await _members_at(gateway, body.get("Targets"))
+    source = _source_of(targets) if targets else await _only_source(gateway)
     change = ChangeRequest(
         method="POST",
         uri=SIMPLE_UPDATE,
         body=body,
-        source=await _source_of(gateway, body.get("Targets")),
+        source=source,
+        targets=targets,
         owner=owner,
     )
     return await start_change(gateway, change)
 
 
-async def _source_of(gateway: Gateway, targets: JsonValue) -> str:
-    if not isinstance(targets, list) or not targets:
-        return await _only_source(gateway)
-    sources = {(await member_at(gateway, str(uri))).source for uri in targets}
-    if len(sources) == 1:
-        return sources.pop()
-    raise refuse(
-        "ActionParameterValueConflict",
-        "Targets",
-        ", ".join(map(str, targets))[:200],
-        resolution="Send one request for each source.",
-    )
+async def _members_at(gateway: Gateway, uris: JsonValue) -> tuple[Member, ...]:
+    """Return the members that the Targets lie in; raise 404 for an unknown one."""
+    listed = uris if isinstance(uris, list) else []
+    return tuple([await member_at(gateway, str(uri)) for uri in listed])
+
+
+def _source_of(targets: tuple[Member, ...]) -> str:
+    sources = {member.source for member in targets}
+    if len(sources) > 1:
+        raise refuse(
+            "ActionParameterValueConflict",
+            "Targets",
+            ", ".join(member.uri for member in targets)[:200],
+            resolution="Send one request for each source.",
+        )
+    return sources.pop()
 
 
 async def _only_source(gateway: Gateway) -> str:

@@ -9,11 +9,13 @@ TaskfishError
 │   └── TemporalUnavailableError Temporal does not answer
 ├── PermanentError               the same thing will not work again
 │   ├── CredentialsRefusedError  the source refuses our user name and password
+│   ├── PrivilegeMissingError    our account at the source may not do this
 │   ├── PluginTaskGoneError      the source does not know its task any more
 │   ├── ForeignUriError          the source points to another host
 │   ├── UnreadableAnswerError    the source's answer is not what the protocol says
 │   ├── AbortRefusedError        the source does not abort its task
 │   ├── SourceUnknownError       no such AggregationSource (any more)
+│   ├── SecretsGoneError         the secrets of a change were deleted before it was sent
 │   ├── UndecryptableError       a stored value cannot be decrypted
 │   └── ConfigurationError       this process is set up wrongly
 └── RequestRefusedError          the client's request is at fault
@@ -76,7 +78,13 @@ class PermanentError(TaskfishError):
 
 
 class CredentialsRefusedError(PermanentError):
-    """The source answered 401 or 403 to the credentials we have for it."""
+    """The source answered 401: trying again may lock our account there."""
+
+    message_key = "ResourceAtUriUnauthorized"
+
+
+class PrivilegeMissingError(PermanentError):
+    """The source answered 403: our account there may not do this one thing."""
 
     message_key = "ResourceAtUriUnauthorized"
 
@@ -109,6 +117,12 @@ class SourceUnknownError(PermanentError):
     """There is no such AggregationSource, or not any more."""
 
     message_key = "ResourceNotFound"
+
+
+class SecretsGoneError(PermanentError):
+    """The secrets of a change are not kept any more: it cannot be sent whole."""
+
+    message_key = "OperationFailed"
 
 
 class UndecryptableError(PermanentError):

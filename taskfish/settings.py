@@ -17,8 +17,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TASKFISH_", frozen=True)
 
-    admin_username: str = "admin"
-    admin_password: SecretStr | None = None
+    admin_username: Annotated[str, Field(min_length=1)] = "admin"
+    admin_password: Annotated[SecretStr, Field(min_length=1)] | None = None
     database_url: str = "sqlite+aiosqlite:///taskfish.db"
     encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Base64 keys of 32 bytes, comma-separated: the first encrypts, all decrypt."""
@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     task_monitor_auto_expiry: Seconds = 3600
     max_waiting_tasks: Annotated[int, Field(ge=1)] = 2000
     """Tasks that one worker process follows at once."""
-    max_concurrent_submits: Annotated[int, Field(ge=1)] = 100
+    max_concurrent_submits: Annotated[int, Field(ge=1)] = 500
 
     @field_validator("encryption_keys", mode="before")
     @classmethod

@@ -21,6 +21,7 @@ from temporalio.converter import (
 from temporalio.envconfig import ClientConfig
 
 from taskfish.encryption import Keyring
+from taskfish.errors import TemporalUnavailableError
 
 RPC_TIMEOUT = timedelta(seconds=3)
 """Every call to Temporal ends within this (contracts.md 3)."""
@@ -52,13 +53,20 @@ def waiting_queue(task_queue: str) -> str:
 async def connect(keyring: Keyring, *, lazy: bool = False) -> Client:
     """Connect as TEMPORAL_* variables and profiles say (temporalio's envconfig).
 
-    A lazy client needs no server until its first call; workers need a real one.
+    A lazy client needs no server until its first call; workers need a real one, and
+    get `TemporalUnavailableError` without.
     """
     options: dict[str, Any] = {"target_host": DEFAULT_ADDRESS}
     options |= ClientConfig.load_client_connect_config()
-    return await Client.connect(
-        **options, data_converter=data_converter(keyring), lazy=lazy
-    )
+    try:
+        return await Client.connect(
+            **options, data_converter=data_converter(keyring), lazy=lazy
+        )
+    except RuntimeError as error:
+        raise TemporalUnavailableError(
+            f"Temporal does not answer at {options['target_host']}: check "
+            "TEMPORAL_ADDRESS and that it runs"
+        ) from error
 
 
 def data_converter(keyring: Keyring) -> DataConverter:

@@ -19,7 +19,14 @@ with workflow.unsafe.imports_passed_through():
         outcome_of_answer,
     )
     from workflows import policies
-    from workflows.task import conclude, is_cancel_requested, show, until_cancelled
+    from workflows.task import (
+        conclude,
+        finished,
+        is_cancel_requested,
+        pause,
+        show,
+        until_cancelled,
+    )
 
 
 class NewSource(BaseModel):
@@ -57,24 +64,37 @@ class AddAggregationSource:
         return conclude(outcome)
 
     async def _admit(self, new: NewSource) -> Outcome:
-        admitting = workflow.start_activity_method(
+        """Try until it answers, or the deadline has passed, or somebody cancels."""
+        task_id = workflow.info().workflow_id
+        deadline = workflow.now() + timedelta(seconds=new.deadline)
+        wait = policies.FIRST_RETRY_PAUSE
+        while not is_cancel_requested():
+            admitting = self._start_admission()
+            await until_cancelled(admitting)
+            if not admitting.done():
+                admitting.cancel()
+                break
+            try:
+                await finished(admitting)
+            except ActivityError as error:
+                if workflow.now() >= deadline or not _may_work_later(error):
+                    return failed_outcome(task_id, _answer_of(error))
+                workflow.set_current_details(f"Will try again: {error.cause}.")
+                await pause(wait, "before trying again")
+                wait = min(wait * 2, policies.LONGEST_RETRY_PAUSE)
+            else:
+                return outcome_of_answer(task_id, new.answer)
+        return cancelled_outcome(task_id, "It was cancelled; nothing is kept.")
+
+    def _start_admission(self) -> workflow.ActivityHandle[int]:
+        return workflow.start_activity_method(
             SourceActivities.admit_source,
             self._request,
-            schedule_to_close_timeout=timedelta(seconds=new.deadline),
+            start_to_close_timeout=policies.AN_ADMISSION_AT_MOST,
             heartbeat_timeout=self._heartbeat_timeout,
-            retry_policy=policies.UNTIL_DONE,
+            retry_policy=policies.ONCE,
             summary="prove the credentials and read the inventory",
         )
-        task_id = workflow.info().workflow_id
-        await until_cancelled(admitting)
-        if is_cancel_requested() and not admitting.done():
-            admitting.cancel()
-            return cancelled_outcome(task_id, "It was cancelled; nothing is kept.")
-        try:
-            await admitting
-        except ActivityError as error:
-            return failed_outcome(task_id, _answer_of(error))
-        return outcome_of_answer(task_id, new.answer)
 
     async def _call(self, call: Callable[..., Awaitable[None]], summary: str) -> None:
         """Carry out a last step that a cancel does not stop."""
@@ -86,8 +106,13 @@ class AddAggregationSource:
             retry_policy=policies.UNTIL_DONE,
             summary=summary,
         )
-        await until_cancelled(calling)
-        await calling
+        await finished(calling)
+
+
+def _may_work_later(error: ActivityError) -> bool:
+    """Say whether another try makes sense: also after a lost worker."""
+    cause = error.cause
+    return not (isinstance(cause, ApplicationError) and cause.non_retryable)
 
 
 def _answer_of(error: ActivityError) -> Answer:

@@ -1,7 +1,8 @@
 """One change of one machine, as a durable task (D2, D3, D4, D6)."""
 
+import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -46,6 +47,7 @@ with workflow.unsafe.imports_passed_through():
         ABORT_REFUSED_MEMO,
         PERCENT_MEMO,
         conclude,
+        finished,
         is_cancel_requested,
         pause,
         show,
@@ -67,6 +69,7 @@ class Operation(BaseModel):
     change: Change
     secret_body: str | None = None
     submit_deadline: float
+    answer_timeout: float
     heartbeat_timeout: float
     interrupted_after: float
 
@@ -86,6 +89,7 @@ class PluginOperation:
         self._state = TaskState.NEW
         self._source_state = TaskState.RUNNING
         self._seen = 0
+        self._unchanged: Unchanged | None = None
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> Answer:
@@ -93,8 +97,9 @@ class PluginOperation:
         self._operation = _read_operation(args)
         self._id = workflow.info().workflow_id
         self._key = self._journal_key(1)
-        submission = await self._send_once()
-        return conclude(await self._outcome_of(submission))
+        outcome = await self._outcome_of(await self._send_once())
+        await self._forget_secrets()
+        return conclude(outcome)
 
     @workflow.signal
     def observed(self, observed: Observed) -> None:
@@ -114,8 +119,8 @@ class PluginOperation:
 
     async def _send_once(self) -> Submission:
         """Send until it has left, or may have; a cancel before that sends nothing."""
-        deadline = workflow.now() + timedelta(seconds=self._operation.submit_deadline)
-        wait, sending, repeats = policies.FIRST_RETRY_PAUSE, 1, 1
+        deadline = self._new_deadline()
+        wait, sending = policies.FIRST_RETRY_PAUSE, 1
         change = self._operation.change
         self._show(TaskState.STARTING, f"Sends {change.method} {change.uri}.")
         submission: Submission = NotSent(reason="it was cancelled before it was sent")
@@ -127,8 +132,8 @@ class PluginOperation:
                 seconds = min(submission.retry_after or wait, left)
                 await pause(seconds, "before sending again")
                 wait = min(wait * 2, policies.LONGEST_RETRY_PAUSE)
-            elif isinstance(submission, Unchanged) and repeats < policies.MOST_SENDINGS:
-                repeats += 1
+            elif isinstance(submission, Unchanged) and self._unchanged is None:
+                self._unchanged, deadline = submission, self._new_deadline()
             else:
                 return submission
             sending += 1
@@ -145,8 +150,7 @@ class PluginOperation:
             submission = Unknown(reason="the source accepted it and named no task")
         if isinstance(submission, Unknown):
             self._say(f"Looks what became of it: {submission.reason}.")
-            seconds = self._operation.submit_deadline
-            submission = await self._look(submission.reason, seconds)
+            submission = await self._look(submission.reason)
         return submission
 
     async def _outcome_of(self, submission: Submission) -> Outcome:
@@ -174,7 +178,7 @@ class PluginOperation:
         aborted = self._must_abort(waiting) and await self._abort(
             accepted.task, waiting
         )
-        completion = await waiting
+        completion = await finished(waiting)
         if isinstance(completion, Ended):
             return outcome_of_report(self._id, completion.report)
         return await self._outcome_of_lost(completion, aborted)
@@ -185,12 +189,15 @@ class PluginOperation:
         """Tell the source to abort; say whether it has taken that on."""
         self._show(TaskState.CANCELLING, "Asks the source to abort its task.")
         aborting = self._start_abort(task)
-        await workflow.wait([aborting, waiting], return_when="FIRST_COMPLETED")
-        if not aborting.done() and isinstance(await waiting, Ended):
-            aborting.cancel()
-            return False
+        first = workflow.wait([aborting, waiting], return_when="FIRST_COMPLETED")
+        await finished(asyncio.ensure_future(first))
+        if not aborting.done():
+            completion = await finished(waiting)
+            if isinstance(completion, Ended):
+                aborting.cancel()
+                return False
         try:
-            answer = await aborting
+            answer = await finished(aborting)
         except ActivityError as error:
             answer = AbortAnswer(kind="refused", reason=str(error.cause))
         if answer.kind == "refused":
@@ -208,8 +215,7 @@ class PluginOperation:
         One that it aborted may have been done before: one look tells.
         """
         workflow.upsert_memo({PERCENT_MEMO: lost.percent})
-        seconds = 0 if aborted else self._operation.submit_deadline
-        look = await self._look(lost.reason, seconds, task_is_lost=True)
+        look = await self._look(lost.reason, task_is_lost=True, once=aborted)
         if isinstance(look, Answered):
             return outcome_of_answer(self._id, look.answer)
         change = self._operation.change
@@ -229,35 +235,57 @@ class PluginOperation:
                 change=operation.change,
                 secret_body=operation.secret_body,
                 key=self._key,
+                expected=self._unchanged.before if self._unchanged else None,
             ),
             start_to_close_timeout=policies.A_SENDING_AT_MOST,
             heartbeat_timeout=self._heartbeat_timeout,
             retry_policy=policies.ONCE,
             summary=f"{operation.change.method} {operation.change.uri}",
         )
-        await until_cancelled(sending)
-        return await sending
+        return await finished(sending)
 
     async def _look(
-        self, reason: str, seconds: float, *, task_is_lost: bool = False
+        self, reason: str, *, task_is_lost: bool = False, once: bool = False
     ) -> Submission:
+        """Look what became of the last sending, for as long as it may be on its way."""
+        operation = self._operation
+        is_repeatable = operation.change.method != "POST"
+        seconds = max(
+            operation.submit_deadline, operation.answer_timeout if is_repeatable else 0
+        )
         looking = workflow.start_activity_method(
             LookActivities.look,
             LookRequest(
-                source=self._operation.source,
-                change=self._operation.change,
+                source=operation.source,
+                change=operation.change,
                 key=self._key,
                 reason=reason,
                 task_is_lost=task_is_lost,
-                seconds=seconds,
+                seconds=0 if once else seconds,
+                at_least=0 if once else min(seconds, policies.LEAST_LOOK),
             ),
             start_to_close_timeout=policies.A_LOOK_AT_MOST,
             heartbeat_timeout=self._heartbeat_timeout,
             retry_policy=policies.UNTIL_DONE,
             summary="look what became of the change",
         )
-        await until_cancelled(looking)
-        return await looking
+        try:
+            return await finished(looking)
+        except ActivityError as error:
+            return Unknown(reason=f"{reason}; and the look failed: {error.cause}")
+
+    async def _forget_secrets(self) -> None:
+        """Delete the body with its secrets: nothing is sent any more."""
+        if self._operation.secret_body is not None:
+            forgetting = workflow.start_activity_method(
+                SubmitActivities.forget_secrets,
+                self._operation.secret_body,
+                start_to_close_timeout=policies.A_CALL_AT_MOST,
+                heartbeat_timeout=self._heartbeat_timeout,
+                retry_policy=policies.UNTIL_DONE,
+                summary="forget the secrets of the request",
+            )
+            await finished(forgetting)
 
     def _await_completion(
         self, accepted: Accepted
@@ -272,7 +300,6 @@ class PluginOperation:
                 key=self._key,
                 state=self._state,
                 interrupted_after=operation.interrupted_after,
-                secret_body=operation.secret_body,
             ),
             task_queue=waiting_queue(workflow.info().task_queue),
             start_to_close_timeout=policies.A_WAIT_AT_MOST,
@@ -294,6 +321,9 @@ class PluginOperation:
             retry_policy=policies.UNTIL_DONE,
             summary=f"abort {task.uri}",
         )
+
+    def _new_deadline(self) -> datetime:
+        return workflow.now() + timedelta(seconds=self._operation.submit_deadline)
 
     def _show_followed(self, accepted: Accepted) -> None:
         """Show the source's own state, and under which name the source knows it."""

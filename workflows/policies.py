@@ -19,9 +19,11 @@ A_SENDING_AT_MOST = timedelta(hours=1)
 A_LOOK_AT_MOST = timedelta(days=1)
 A_WAIT_AT_MOST = timedelta(days=365)
 """Backstop of a wait: only its heartbeat and the source end it."""
+AN_ADMISSION_AT_MOST = timedelta(hours=1)
+"""Backstop of one reading of all that a source has."""
 A_CALL_AT_MOST = timedelta(minutes=5)
 
 FIRST_RETRY_PAUSE = 0.5
 LONGEST_RETRY_PAUSE = 15.0
-MOST_SENDINGS = 2
-"""How often PATCH, PUT or DELETE is sent when looks show the object unchanged."""
+LEAST_LOOK = 30.0
+"""How long a look goes on at least, however late it begins."""

@@ -2,11 +2,11 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ConfigDict, JsonValue
@@ -14,6 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from taskfish.redfish.messages import Message
     from taskfish.redfish.task import Answer, Health, Outcome, TaskState
     from taskfish.temporal import TASK_STATE, TASK_STATUS
+
+Result = TypeVar("Result")
 
 TASK_MEMO = "task"
 OUTCOME_MEMO = "outcome"
@@ -90,14 +92,32 @@ def is_cancel_requested() -> bool:
 
 
 async def until_cancelled(done: asyncio.Future[Any]) -> None:
-    """Wait for `done`, or for a cancel, which leaves `done` running."""
+    """Wait until `done` is done, whatever it brings, or until a cancel comes.
+
+    The cancel leaves it running; `finished` gives what it brings.
+    """
     if is_cancel_requested() or done.done():
         return
     try:
         await asyncio.shield(done)
+    except ActivityError:
+        return
     except asyncio.CancelledError:
         if not is_cancel_requested():
             raise
+
+
+async def finished(done: asyncio.Future[Result]) -> Result:
+    """Return what `done` brings; the cancel of the workflow does not break it off.
+
+    A cancel is delivered once, but maybe only now though it was seen before (D6).
+    """
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        if done.cancelled() or not is_cancel_requested():
+            raise
+    return await asyncio.shield(done)
 
 
 async def pause(seconds: float, summary: str) -> None:

@@ -12,6 +12,7 @@ from taskfish.errors import (
     AbortRefusedError,
     CredentialsRefusedError,
     PluginTaskGoneError,
+    PrivilegeMissingError,
     SourceBusyError,
     SourceUnreachableError,
     TransientError,
@@ -20,7 +21,7 @@ from taskfish.errors import (
 from taskfish.plugins.transport import ANSWER_LIMIT, Reply
 from taskfish.redfish.foreign_messages import message_objects
 from taskfish.redfish.links import Translate, walk_links
-from taskfish.redfish.messages import base_message, error_body
+from taskfish.redfish.messages import base_message, error_body, success_body
 from taskfish.redfish.task import Answer
 
 KEPT_HEADERS = ("Content-Type", "ETag", "Location", "Retry-After", "Allow")
@@ -69,14 +70,19 @@ def whole(reply: Reply, name: str) -> Reply:
 
 
 def refuse_credentials(answer: Answer, name: str) -> None:
-    """Raise `CredentialsRefusedError` if an answer refuses our user name or password.
+    """Raise if an answer refuses our user name and password, or their privileges.
 
     A 403 that gives another reason (bmcweb: PropertyNotWritable) is the source's own.
     """
-    if answer.status == 401 or (answer.status == 403 and _about_credentials(answer)):
+    if answer.status == 401:
         raise CredentialsRefusedError(
-            f"source {name} answered {answer.status} to our credentials:"
+            f"source {name} answered 401 to our credentials:"
             " correct the UserName and Password of its AggregationSource"
+        )
+    if answer.status == 403 and _about_credentials(answer):
+        raise PrivilegeMissingError(
+            f"source {name} answered 403: the account of its AggregationSource"
+            " lacks the privilege for this"
         )
 
 
@@ -101,6 +107,8 @@ def refuse_unread(answer: Answer, name: str) -> None:
     A gateway time-out, say, with an explanation in JSON goes on as it is.
     """
     refuse_credentials(answer, name)
+    if not 200 <= answer.status < 600:
+        raise UnreadableAnswerError(f"source {name} answered with {answer.status}")
     if isinstance(answer.body, dict):
         return
     if answer.status in _BUSY:
@@ -187,6 +195,8 @@ def _body(reply: Reply) -> JsonValue:
         text = (
             f"The source's answer was longer than {ANSWER_LIMIT} bytes and is left out."
         )
+        if 200 <= reply.status < 300:
+            return success_body(base_message("Success", text=text))
         return error_body(base_message("GeneralError", text=text))
     text = reply.content.decode("utf-8-sig", "replace")
     if not text.strip():

@@ -5,9 +5,15 @@ the source's health; `Connections` keeps one a source while its settings stay th
 """
 
 import asyncio
+import logging
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -16,15 +22,24 @@ from taskfish.errors import (
     CredentialsRefusedError,
     SourceUnknownError,
     SourceUnreachableError,
+    StoreUnavailableError,
 )
+from taskfish.plugins.discovery import Discovery, discover
 from taskfish.plugins.protocol import Accepted, Answered, Change, ListedTask, Plugin
 from taskfish.redfish.links import PREFIXED_COLLECTIONS, LinkMap
 from taskfish.redfish.sources import ConnectionMethod, Source, SourceAccess
-from taskfish.redfish.task import Answer, PluginTask, TaskReport
+from taskfish.redfish.task import Answer, PluginTask, TaskReport, TaskState
 from taskfish.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 2.0
 """For how long a source's settings are not read again."""
+HEALTH_SECONDS = 10.0
+"""For how long a source's health is not told again to a store that other processes
+write to as well."""
+TURN_SECONDS = 5.0
+"""How long a change waits for one of its source's concurrent calls."""
 
 Connect = Callable[[Source, Source | None, Settings, int], Plugin]
 """Makes an adapter: source, plugin in front of it, settings, concurrent calls."""
@@ -41,8 +56,8 @@ class SourceBook(Protocol):
         """Keep that a source answers, or does not."""
         ...
 
-    async def note_refused(self, source_id: str) -> None:
-        """Keep that a source refuses our credentials."""
+    async def note_refused(self, source: Source) -> None:
+        """Keep that a source refuses these credentials, if they are still its own."""
         ...
 
 
@@ -54,7 +69,17 @@ class Connection:
         self.plugin = plugin
         self.links = LinkMap(access.source.id, access.manager)
         self._book = book
-        self._answers: bool | None = None
+        self._told: tuple[bool, float] | None = None
+        self._refused = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether the source refused our credentials, and they are still the same."""
+        return self._refused or self.access.refused
+
+    def look_again(self) -> None:
+        """Forget a refusal that this process has seen: the store knows better now."""
+        self._refused = False
 
     async def read(self, uri: str) -> Answer:
         """GET a resource by its northbound URI, links and Id translated."""
@@ -62,8 +87,15 @@ class Connection:
             answer = await self.plugin.read(self._south(uri))
         return _with_member_id(self._north(answer), uri)
 
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Take one of the source's concurrent calls for a `submit`, if soon free."""
+        return self.plugin.turn(TURN_SECONDS)
+
     async def submit(self, change: Change) -> Accepted | Answered:
-        """Send a change once, its URI and links translated."""
+        """Send a change once, within a `turn`, its URI and links translated.
+
+        A task that has ended already is as good as an answer.
+        """
         south = change.model_copy(
             update={
                 "uri": self._south(change.uri),
@@ -74,7 +106,10 @@ class Connection:
             submission = await self.plugin.submit(south)
         if isinstance(submission, Answered):
             return Answered(answer=self._north(submission.answer))
-        return Accepted(task=submission.task, report=self._report(submission.report))
+        report = self._report(submission.report)
+        if report.answer is not None:
+            return Answered(answer=report.answer)
+        return Accepted(task=submission.task, report=report)
 
     async def poll(self, task: PluginTask) -> TaskReport:
         """Ask for the source's task."""
@@ -93,6 +128,11 @@ class Connection:
             report = self._report(listed.report)
             yield listed.model_copy(update={"target": target, "report": report})
 
+    async def discover(self) -> Discovery:
+        """Prove the credentials and read what the source has."""
+        async with self._watched():
+            return await discover(self.plugin, self.access.source.id)
+
     async def check(self) -> None:
         """Ask the source for a sign of life."""
         async with self._watched():
@@ -100,11 +140,16 @@ class Connection:
 
     @asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
-        """Keep what a call tells of the source's health, when that is news."""
+        """Keep what a call tells of the source's health.
+
+        Keeping it must not spoil the call: what it brought may be there only once.
+        """
         try:
             yield
         except CredentialsRefusedError:
-            await self._book.note_refused(self.access.source.id)
+            self._refused = True
+            with _store_may_fail():
+                await self._book.note_refused(self.access.source)
             raise
         except (SourceUnreachableError, AnswerLostError):
             await self._note(answers=False)
@@ -112,9 +157,12 @@ class Connection:
         await self._note(answers=True)
 
     async def _note(self, *, answers: bool) -> None:
-        if self._answers is not answers:
+        now = time.monotonic()
+        if self._told and self._told[0] is answers and now < self._told[1]:
+            return
+        with _store_may_fail():
             await self._book.note_health(self.access.source.id, answers)
-            self._answers = answers
+            self._told = (answers, now + HEALTH_SECONDS)
 
     def _south(self, uri: str) -> str:
         path, separator, fragment = uri.partition("#")
@@ -142,10 +190,24 @@ class Connection:
         created = (self._north_location(uri) for uri in report.created)
         return report.model_copy(
             update={
+                "state": _seen_from_north(report.state),
                 "answer": self._north(report.answer) if report.answer else None,
                 "created": tuple(uri for uri in created if uri),
             }
         )
+
+
+def _seen_from_north(state: TaskState) -> TaskState:
+    """Return a source's state as one of ours: its task is new, ours is not any more."""
+    return TaskState.PENDING if state is TaskState.NEW else state
+
+
+@contextmanager
+def _store_may_fail() -> Iterator[None]:
+    try:
+        yield
+    except StoreUnavailableError as error:
+        logger.warning("a source's health was not kept: %s", error)
 
 
 class Connections:
@@ -166,16 +228,28 @@ class Connections:
         self._settings = settings
         self._share = share
         self._open: dict[str, _Slot] = {}
-        self._lock = asyncio.Lock()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @asynccontextmanager
-    async def open(self, source_id: str) -> AsyncIterator[Connection]:
-        """Give the connection of a source; raise `SourceUnknownError` without one."""
-        slot = await self._slot(source_id)
-        with slot.used():
+    async def open(
+        self, source_id: str, *, fresh: bool = False
+    ) -> AsyncIterator[Connection]:
+        """Give the connection of a source; raise `SourceUnknownError` without one.
+
+        Its settings are at most two seconds old, or as new as can be if `fresh`.
+        While the store does not answer, an open connection goes on.
+        """
+        slot = await self._slot(source_id, fresh)
+        slot.users += 1
+        try:
             yield slot.connection
-        if slot.abandoned:
-            await slot.connection.plugin.aclose()
+        finally:
+            slot.users -= 1
+            await slot.close_if_abandoned()
+
+    def has(self, source_id: str) -> bool:
+        """Say whether this process has spoken to the source."""
+        return source_id in self._open
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -183,28 +257,33 @@ class Connections:
         for slot in slots:
             await slot.connection.plugin.aclose()
 
-    async def _slot(self, source_id: str) -> "_Slot":
-        async with self._lock:
+    async def _slot(self, source_id: str, fresh: bool) -> "_Slot":
+        async with self._locks[source_id]:
             slot = self._open.get(source_id)
-            if slot is not None and time.monotonic() - slot.checked < FRESH_SECONDS:
+            if slot is not None and slot.is_fresh() and not fresh:
                 return slot
-            access = await self._book.access(source_id)
+            access = await self._access(source_id, slot)
             if slot is not None and slot.connection.access == access:
-                slot.checked = time.monotonic()
+                slot.refresh()
                 return slot
             if slot is not None:
-                await self._replace(source_id, slot)
+                del self._open[source_id]
+                slot.replaced = True
+                await slot.close_if_abandoned()
             if access is None:
                 raise SourceUnknownError(f"there is no AggregationSource {source_id}")
-            slot = _Slot(self._connect(access))
-            self._open[source_id] = slot
+            slot = self._open[source_id] = _Slot(self._connect(access))
             return slot
 
-    async def _replace(self, source_id: str, slot: "_Slot") -> None:
-        del self._open[source_id]
-        slot.replaced = True
-        if slot.abandoned:
-            await slot.connection.plugin.aclose()
+    async def _access(
+        self, source_id: str, slot: "_Slot | None"
+    ) -> SourceAccess | None:
+        try:
+            return await self._book.access(source_id)
+        except StoreUnavailableError:
+            if slot is None:
+                raise
+            return slot.connection.access
 
     def _connect(self, access: SourceAccess) -> Connection:
         calls = max(
@@ -216,26 +295,24 @@ class Connections:
 
 
 class _Slot:
-    """A connection, and who uses it: it is closed when replaced and used no more."""
+    """A connection, and how many use it: closed when replaced and used no more."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.checked = time.monotonic()
+        self.users = 0
         self.replaced = False
-        self._users = 0
+        self._checked = time.monotonic()
 
-    @contextmanager
-    def used(self) -> Iterator[None]:
-        """Count a user for as long as the block runs."""
-        self._users += 1
-        try:
-            yield
-        finally:
-            self._users -= 1
+    def is_fresh(self) -> bool:
+        return time.monotonic() - self._checked < FRESH_SECONDS
 
-    @property
-    def abandoned(self) -> bool:
-        return self.replaced and self._users == 0
+    def refresh(self) -> None:
+        self._checked = time.monotonic()
+        self.connection.look_again()
+
+    async def close_if_abandoned(self) -> None:
+        if self.replaced and self.users == 0:
+            await self.connection.plugin.aclose()
 
 
 def _with_member_id(answer: Answer, uri: str) -> Answer:

@@ -6,6 +6,7 @@ Adapters hold no retry loops (D15): they translate, raise from the error tree, r
 """
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -82,9 +83,9 @@ class Plugin(Protocol):
     """One source, reached by its protocol.
 
     Every method may raise `SourceUnreachableError` (surely not sent),
-    `SourceBusyError` (503 or 429), `CredentialsRefusedError` (401 or 403 even after
-    one new login), `AnswerLostError` (sent, no whole answer) and
-    `UnreadableAnswerError`.
+    `SourceBusyError` (503 or 429), `CredentialsRefusedError` (401 even after one new
+    login), `PrivilegeMissingError` (403), `AnswerLostError` (sent, no whole answer)
+    and `UnreadableAnswerError`.
     """
 
     can_list_tasks: bool
@@ -104,8 +105,16 @@ class Plugin(Protocol):
         """GET one resource. A 4xx or 5xx of the source is an Answer, not an error."""
         ...
 
+    def turn(self, seconds: float) -> AbstractAsyncContextManager[None]:
+        """Take one of the source's concurrent calls for a `submit`.
+
+        Raises `SourceBusyError` when none is free within `seconds`: what is not sent
+        soon is better waited for durably.
+        """
+        ...
+
     async def submit(self, change: Change) -> Accepted | Answered:
-        """Send a change once, on a connection of its own.
+        """Send a change once, on a connection of its own, within a `turn`.
 
         `SourceUnreachableError` and `SourceBusyError` mean that it surely was not
         carried out; `AnswerLostError` that nobody knows.

@@ -13,7 +13,12 @@ from typing import NamedTuple
 import httpx
 from pydantic import JsonValue
 
-from taskfish.errors import AnswerLostError, SourceUnreachableError, TransientError
+from taskfish.errors import (
+    AnswerLostError,
+    SourceBusyError,
+    SourceUnreachableError,
+    TransientError,
+)
 from taskfish.plugins.origin import Origin
 from taskfish.redfish.sources import Source
 from taskfish.settings import Settings
@@ -154,14 +159,31 @@ class Transport:
     async def send_once(self, call: Call) -> Reply:
         """Make a call that must not be repeated, on a connection of its own.
 
+        The caller holds a `turn`.
+
         A reused connection may be closed under a request, and then nobody knows
         (contracts.md 3). Raises `SourceUnreachableError` if surely nothing was sent,
         `AnswerLostError` otherwise.
         """
-        async with self._slot(call):
-            return await self._exchange(
-                self._fresh, call, self._send_seconds, AnswerLostError
-            )
+        return await self._exchange(
+            self._fresh, call, self._send_seconds, AnswerLostError
+        )
+
+    @asynccontextmanager
+    async def turn(self, seconds: float) -> AsyncIterator[None]:
+        """Hold one of the concurrent calls; raise `SourceBusyError` if none is free."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._slots.acquire()
+        except TimeoutError as exc:
+            raise SourceBusyError(
+                f"all concurrent calls to source {self.name} are taken",
+                retry_after=seconds,
+            ) from exc
+        try:
+            yield
+        finally:
+            self._slots.release()
 
     async def aclose(self) -> None:
         """Close all connections."""

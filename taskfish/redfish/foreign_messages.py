@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from taskfish.redfish.messages import BASE, REGISTRIES, Message, Severity
+from taskfish.redfish.messages import BASE, REGISTRIES, Message, Severity, filled
 
 MAX_MESSAGES = 100
 """How many messages of one Task are kept: the newest."""
@@ -66,10 +66,7 @@ def _words(message_id: str, arguments: tuple[str, ...]) -> str:
         ),
         {},
     )
-    text = known[key].text if key in known else message_id
-    for number, argument in enumerate(arguments, start=1):
-        text = text.replace(f"%{number}", argument)
-    return text
+    return filled(known[key].text if key in known else message_id, arguments)
 
 
 def _family(registry: str) -> str:

@@ -33,3 +33,8 @@ class Member(BaseModel):
     def name(self) -> str:
         """What the gateway calls it: `{source}.{id}`."""
         return f"{self.source}.{self.id}"
+
+    @property
+    def uri(self) -> str:
+        """Where the gateway has it."""
+        return f"/redfish/v1/{self.collection}/{self.name}"

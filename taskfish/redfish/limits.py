@@ -15,10 +15,9 @@ def cut(answer: Answer, limit: int = MAX_BODY) -> Answer:
     size = len(json.dumps(answer.body, ensure_ascii=False).encode())
     if size <= limit:
         return answer
-    message = base_message(
-        "GeneralError",
-        text=f"The source's answer had {size} bytes; only {limit} are kept.",
-        resolution="Read the resource to see what the answer held.",
-    )
-    body = success_body(message) if answer.succeeded else error_body(message)
+    words = f"The source's answer had {size} bytes; only {limit} are kept."
+    if answer.succeeded:
+        body = success_body(base_message("Success", text=words))
+    else:
+        body = error_body(base_message("GeneralError", text=words))
     return answer.model_copy(update={"body": body})

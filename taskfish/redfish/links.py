@@ -26,8 +26,11 @@ _MEMBER = re.compile(
 )
 _LINK_KEYS = frozenset(
     {"@odata.id", "target", "@Redfish.ActionInfo", "Location", "Link"}
-    | SCHEMA.url_properties
 )
+_AMBIGUOUS = re.compile(
+    r"//|\\|%2f|%5c|%2e|/\.\.?(?:[/;?#]|$)|[^\x21-\x7e]", re.IGNORECASE
+)
+"""What could be read as another path than the one that was translated."""
 _DROPPED = object()
 
 Translate = Callable[[str], str | None]
@@ -46,6 +49,8 @@ class LinkMap:
 
     def north_uri(self, uri: str) -> str | None:
         """Return the gateway's URI of a source's, None if it has none there."""
+        if _AMBIGUOUS.search(uri):
+            return None
         path, slash = (uri[:-1], "") if uri.endswith("/") else (uri, "")
         if path in SHARED_RESOURCES:
             return path + slash
@@ -73,22 +78,29 @@ class LinkMap:
         return f"{match['collection']}/{member}{match['rest']}"
 
     def north(self, body: JsonValue) -> JsonValue:
-        """Return a source's body with the gateway's links; dead links are dropped."""
-        return walk_links(body, self._north_link)
+        """Return a source's body with the gateway's links; dead links are dropped.
+
+        What leads on within the service must be below it; a property that holds a URL
+        may name another host, but no other path of ours.
+        """
+        return walk_links(body, self.north_uri, self._north_url)
 
     def south(self, body: JsonValue) -> JsonValue:
         """Return a caller's body with this source's links; others stay as they are."""
         return walk_links(body, lambda uri: self.south_uri(uri) or uri)
 
-    def _north_link(self, uri: str) -> str | None:
-        if not _is_below(uri, ROOT):
-            return uri
-        return self.north_uri(uri)
+    def _north_url(self, url: str) -> str | None:
+        return self.north_uri(url) if url.startswith("/") else url
 
 
-def walk_links(body: JsonValue, translate: Translate) -> JsonValue:
-    """Return a body with its link values translated; those that become None go."""
-    mapped = _walk(body, translate)
+def walk_links(
+    body: JsonValue, translate: Translate, translate_url: Translate | None = None
+) -> JsonValue:
+    """Return a body with its link values translated; those that become None go.
+
+    `translate_url` is for the properties that hold any URL, if they are different.
+    """
+    mapped = _Walk(translate, translate_url or translate).value(body)
     return None if mapped is _DROPPED else mapped  # type: ignore[return-value]
 
 
@@ -96,31 +108,42 @@ def _is_below(uri: str, root: str) -> bool:
     return uri == root or uri.startswith((f"{root}/", f"{root}#", f"{root}?"))
 
 
-def _walk(value: JsonValue, translate: Translate) -> object:
-    """Translate the link values below `value`; what maps nowhere is _DROPPED."""
-    if isinstance(value, list):
-        return _kept(_walk(item, translate) for item in value)
-    if not isinstance(value, dict):
-        return value
-    mapped: dict[str, object] = {}
-    for key, item in value.items():
-        step = _link if key in _LINK_KEYS or key.endswith("@odata.nextLink") else _walk
-        new = step(item, translate)
-        if new is not _DROPPED:
-            mapped[key] = new
-    if value and not mapped:
-        return _DROPPED
-    _count_again(value, mapped)
-    return mapped
+@dataclass(frozen=True)
+class _Walk:
+    """How the two kinds of links below a value are translated."""
 
+    link: Translate
+    url: Translate
 
-def _link(value: JsonValue, translate: Translate) -> object:
-    if isinstance(value, str):
-        mapped = translate(value)
-        return _DROPPED if mapped is None else mapped
-    if isinstance(value, list):
-        return _kept(_link(item, translate) for item in value)
-    return _walk(value, translate)
+    def value(self, value: JsonValue) -> object:
+        """Translate the link values below `value`; what maps nowhere is _DROPPED."""
+        if isinstance(value, list):
+            return _kept(self.value(item) for item in value)
+        if not isinstance(value, dict):
+            return value
+        mapped: dict[str, object] = {}
+        for key, item in value.items():
+            translate = self._translation_of(key)
+            new = self._links(item, translate) if translate else self.value(item)
+            if new is not _DROPPED:
+                mapped[key] = new
+        if value and not mapped:
+            return _DROPPED
+        _count_again(value, mapped)
+        return mapped
+
+    def _translation_of(self, key: str) -> Translate | None:
+        if key in _LINK_KEYS or key.endswith("@odata.nextLink"):
+            return self.link
+        return self.url if key in SCHEMA.url_properties else None
+
+    def _links(self, value: JsonValue, translate: Translate) -> object:
+        if isinstance(value, str):
+            mapped = translate(value)
+            return _DROPPED if mapped is None else mapped
+        if isinstance(value, list):
+            return _kept(self._links(item, translate) for item in value)
+        return self.value(value)
 
 
 def _kept(values: Iterable[object]) -> list[object]:

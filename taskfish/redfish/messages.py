@@ -5,6 +5,7 @@ The ids, the numbers of arguments and the severities are the registries' own (Ba
 error has is decided here and nowhere else.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
@@ -14,6 +15,7 @@ BASE = "Base.1.22"
 TASK_EVENT = "TaskEvent.1.0"
 
 Severity = Literal["OK", "Warning", "Critical"]
+_PLACE = re.compile(r"%[1-9]")
 
 
 class Message(BaseModel):
@@ -283,6 +285,12 @@ def success_body(*messages: Message) -> dict[str, JsonValue]:
     return {"@Message.ExtendedInfo": [message.to_json() for message in messages]}
 
 
+def filled(text: str, args: Iterable[str]) -> str:
+    """Return a text with `%1` replaced by the first argument, and so on."""
+    places = {f"%{number}": arg for number, arg in enumerate(args, start=1)}
+    return _PLACE.sub(lambda found: places.get(found[0], found[0]), text)
+
+
 def _build(
     registry: str,
     key: str,
@@ -292,9 +300,7 @@ def _build(
     related: tuple[str, ...],
 ) -> Message:
     entry = REGISTRIES[registry][key]
-    words = text or entry.text
-    for number, arg in enumerate(args, start=1):
-        words = words.replace(f"%{number}", arg)
+    words = filled(text or entry.text, args)
     resolution = resolution or entry.resolution
     return Message(
         message_id=f"{registry}.{key}",

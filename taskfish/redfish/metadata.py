@@ -25,8 +25,15 @@ _SERVICE_TYPES = (
     "TaskService",
     "UpdateService",
 )
-_ALWAYS = ("RedfishExtensions.v1_0_0", "Resource")
-_TYPE = re.compile(r"#(?P<namespace>[A-Za-z0-9_.]+)\.[A-Za-z0-9_]+")
+_ALWAYS = (
+    "RedfishExtensions.v1_0_0",
+    "Resource",
+    SCHEMA.service_container.rpartition(".")[0],
+)
+_TYPE = re.compile(
+    r"#(?P<namespace>(?P<schema>[A-Za-z0-9]{1,64})(\.v\d{1,2}_\d{1,2}_\d{1,2})?)"
+    r"\.[A-Za-z0-9_]{1,64}"
+)
 _HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<edmx:Edmx xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx" Version="4.0">\n'
@@ -35,7 +42,7 @@ _TAIL = (
     "  <edmx:DataServices>\n"
     '    <Schema xmlns="http://docs.oasis-open.org/odata/ns/edm" Namespace="Service">\n'
     '      <EntityContainer Name="Service" '
-    'Extends="{root}.ServiceContainer"/>\n'
+    'Extends="{container}"/>\n'
     "    </Schema>\n"
     "  </edmx:DataServices>\n"
     "</edmx:Edmx>\n"
@@ -44,9 +51,14 @@ SCHEMAS_AT = "http://redfish.dmtf.org/schemas/v1"
 
 
 def namespace_of(odata_type: str) -> str | None:
-    """Return `Task.v1_7_4` of `#Task.v1_7_4.Task`, None for what is no type."""
+    """Return `Task.v1_7_4` of `#Task.v1_7_4.Task`, None for what is no such type.
+
+    Only schemas of DMTF count: a source could make up any number of others.
+    """
     match = _TYPE.fullmatch(odata_type)
-    return match["namespace"] if match else None
+    if match is None or match["schema"] not in SCHEMA.versions:
+        return None
+    return match["namespace"]
 
 
 def namespaces_in(body: JsonValue) -> set[str]:
@@ -68,14 +80,14 @@ def namespaces_in(body: JsonValue) -> set[str]:
 def metadata_document(namespaces: Iterable[str]) -> str:
     """Return the document for these namespaces and what each document has."""
     by_schema: dict[str, set[str]] = {}
-    for namespace in (*_ALWAYS, *namespaces):
+    container = SCHEMA.service_container
+    for namespace in (*_ALWAYS, container.rpartition(".")[0], *namespaces):
         schema = namespace.partition(".")[0]
         by_schema.setdefault(schema, {schema}).add(namespace)
     references = "".join(
         _reference(schema, sorted(names)) for schema, names in sorted(by_schema.items())
     )
-    root = max(name for name in by_schema["ServiceRoot"])
-    return _HEAD + references + _TAIL.format(root=root)
+    return _HEAD + references + _TAIL.format(container=container)
 
 
 def _reference(schema: str, namespaces: list[str]) -> str:

@@ -11,7 +11,6 @@ from taskfish.redfish.links import ROOT
 from taskfish.redfish.schema import SCHEMA
 
 RESET_ACTION = "ComputerSystem.Reset"
-TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 MAX_TARGET = 96
 _VERBS = {"POST": "Create", "PATCH": "Update", "PUT": "Replace", "DELETE": "Delete"}
 _ACTION = re.compile(r"(?P<owner>.+)/Actions/(?P<name>[^/]+)")
@@ -72,10 +71,20 @@ def new_task_id(operation: OperationName) -> str:
 
 def _name(method: str, action: str | None, resource_type: str) -> str:
     if action is not None:
-        return action if _KNOWN_OPERATION.fullmatch(action) else f"Oem.{method}"
+        return action if _is_action_name(action) else f"Oem.{method}"
     if resource_type == "Oem":
         return f"Oem.{method}"
     return f"{resource_type}.{_VERBS[method]}"
+
+
+def _is_action_name(action: str) -> bool:
+    """Say whether an action may name a workflow type: it must not choose another's."""
+    resource_type, _, verb = action.partition(".")
+    return (
+        _KNOWN_OPERATION.fullmatch(action) is not None
+        and resource_type in SCHEMA.versions
+        and verb not in _VERBS.values()
+    )
 
 
 def _target(uri: str) -> str:

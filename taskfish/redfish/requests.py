@@ -7,6 +7,7 @@ checks are strict: "1" is no number.
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
+from cryptography.x509 import load_pem_x509_certificates
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -22,17 +23,19 @@ from pydantic_core import PydanticCustomError
 from taskfish.redfish.messages import Message, base_message
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.secrecy import MASK, is_secret_name, masked
-from taskfish.redfish.sources import SOURCE_ID
+from taskfish.redfish.sources import SOURCE_ID, place_of
 
 _SHOWN_VALUE = 80
+_READ_ONLY = frozenset(
+    {"@odata.id", "@odata.type", "Id", "Name", "HostName", "Links", "Status"}
+)
+"""Properties of an AggregationSource that a PATCH does not change."""
 
 
 class RequestBody(BaseModel):
     """Unknown properties pass through to the source."""
 
-    model_config = ConfigDict(
-        strict=True, extra="allow", alias_generator=to_pascal, populate_by_name=True
-    )
+    model_config = ConfigDict(strict=True, extra="allow", alias_generator=to_pascal)
 
 
 def _one_of(enumeration: str) -> AfterValidator:
@@ -127,6 +130,15 @@ class SourceLinks(RequestBody):
     connection_method: IdRef
 
 
+def _certificate(pem: str) -> str:
+    """Check that a text is one or more certificates in PEM."""
+    try:
+        load_pem_x509_certificates(pem.encode())
+    except ValueError as error:
+        raise PydanticCustomError("string_pem", "no certificate") from error
+    return pem
+
+
 class SourceOem(RequestBody):
     """Oem.Taskfish of an AggregationSource request."""
 
@@ -136,7 +148,9 @@ class SourceOem(RequestBody):
     plugin_auth: Literal["Basic", "XAuthToken"] | None = None
     instances: list[str] | None = None
     verify_certificate: bool | None = None
-    ca_certificate: str | None = Field(default=None, alias="CACertificate")
+    ca_certificate: Annotated[str, AfterValidator(_certificate)] | None = Field(
+        default=None, alias="CACertificate"
+    )
     max_concurrent_requests: int | None = Field(default=None, ge=1, le=64)
     poll_seconds: float | None = Field(default=None, ge=0.05, le=3600)
 
@@ -179,15 +193,24 @@ class SourceRemoval(RequestBody):
     oem: RemovalOemHolder | None = None
 
 
+def _reachable(host_name: str) -> str:
+    """Check what the pattern cannot: the port's range and an IPv6 address."""
+    try:
+        place_of(host_name)
+    except ValueError as error:
+        raise PydanticCustomError("string_host", "not a host") from error
+    return host_name
+
+
 class NewSourceBody(SourceChange):
     """POST to AggregationSources."""
 
     id: str | None = Field(default=None, pattern=f"^{SOURCE_ID.pattern}$")
-    name: str | None = None
-    host_name: str = Field(
+    name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    host_name: Annotated[str, AfterValidator(_reachable)] = Field(
         min_length=1,
         max_length=255,
-        pattern=r"^(https?://)?([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?/?$",
+        pattern=r"^((?i:https?)://)?([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?/?$",
     )
     links: SourceLinks
 
@@ -223,6 +246,8 @@ def _message(kind: str, name: str, value: str, action: str | None) -> Message:
         return base_message("ActionParameterMissing", action, name)
     if kind == "missing":
         return base_message("PropertyMissing", name, related=related)
+    if kind == "extra_forbidden" and name in _READ_ONLY:
+        return base_message("PropertyNotWritable", name, related=related)
     if kind == "extra_forbidden":
         return base_message("PropertyUnknown", name, related=related)
     if kind == "literal_error":

@@ -38,6 +38,7 @@ class Schema:
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.url_properties: frozenset[str] = frozenset(facts["url_properties"])
+        self.service_container: str = facts["service_container"]
         self.versions: dict[str, str] = facts["versions"]
         self.enumerations: dict[str, tuple[str, ...]] = {
             name: tuple(values) for name, values in facts["enumerations"].items()

@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -45,6 +46,7 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
+    name: str | None = None
     host_name: str
     method: ConnectionMethod
     user_name: str | None = None
@@ -82,6 +84,23 @@ def base_url(host_name: str) -> str:
     """Return the URL root of a HostName given as URL or as host:port."""
     url = host_name if "://" in host_name else f"https://{host_name}"
     return url.rstrip("/")
+
+
+def place_of(host_name: str) -> str:
+    """Return `host:port`, the same for the same host however it is written.
+
+    Raises ValueError for an address or a port that cannot be.
+    """
+    parts = urlsplit(base_url(host_name))
+    host = parts.hostname or ""
+    port = (
+        (443 if parts.scheme == "https" else 80) if parts.port is None else parts.port
+    )
+    if not host or not port:
+        raise ValueError("no host, or port 0")
+    if ":" in host:
+        host = f"[{ip_address(host)}]"
+    return f"{host}:{port}"
 
 
 def source_id_from(host_name: str) -> str:

@@ -95,11 +95,11 @@ def _end_state(state: TaskState, answer: Answer) -> TaskState:
 
 
 def _health(state: TaskState, messages: tuple[Message, ...]) -> Health:
-    """Roll up the severities (Task.TaskStatus, long description)."""
+    """Roll up the severities; what has completed is at worst a warning (D7)."""
     severities = {message.severity for message in messages}
-    if state is TaskState.EXCEPTION or "Critical" in severities:
+    if state is TaskState.EXCEPTION:
         return Health.CRITICAL
-    if state is not TaskState.COMPLETED or "Warning" in severities:
+    if state is not TaskState.COMPLETED or severities - {"OK"}:
         return Health.WARNING
     return Health.OK
 

@@ -8,14 +8,16 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from taskfish.encryption import Keyring
 from taskfish.errors import StoreUnavailableError
 
-SQLITE_BUSY_SECONDS = 10
+ANSWER_SECONDS = 3
+"""How long a database may take: a client waits no longer for its 503."""
 
 
 class Store:
@@ -75,7 +77,13 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _engine(url: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    is_sqlite = url.startswith("sqlite")
+    engine = create_async_engine(
+        url,
+        pool_pre_ping=not is_sqlite,
+        connect_args={} if is_sqlite else {"timeout": ANSWER_SECONDS},
+        **({} if is_sqlite else {"pool_timeout": ANSWER_SECONDS}),
+    )
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_immediate)
@@ -88,7 +96,7 @@ def _prepare_sqlite(
     """Leave BEGIN to us, wait for other writers, and keep foreign keys."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_SECONDS * 1000}")
+    cursor.execute(f"PRAGMA busy_timeout={ANSWER_SECONDS * 1000}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
@@ -105,7 +113,9 @@ def _translated() -> Iterator[None]:
     """Turn a database that does not answer into our own error."""
     try:
         yield
-    except (OperationalError, InterfaceError, OSError) as error:
+    except (DataError, IntegrityError, ProgrammingError):
+        raise
+    except (DBAPIError, PoolTimeoutError, OSError) as error:
         raise StoreUnavailableError(
             "the store does not answer: check TASKFISH_DATABASE_URL and that "
             "`taskfish db upgrade` has run"

@@ -54,15 +54,20 @@ class Inventory:
         *,
         uuid: str | None,
         has_accounts: bool,
+        task_id: str | None = None,
     ) -> bool:
         """Make `found` the source's whole inventory and the source ready.
 
-        Returns False, and keeps nothing, if the source is not there any more.
+        Returns False, and keeps nothing, if the source is not there any more, or was
+        not added by `task_id` and is not ready yet.
         """
+        condition = (sources.c.id == source_id) & (
+            (sources.c.state == "ready") | (sources.c.task_id == task_id)
+        )
         async with self._store.write() as connection:
             result = await connection.execute(
                 update(sources)
-                .where(sources.c.id == source_id)
+                .where(condition)
                 .values(state="ready", uuid=uuid, has_accounts=has_accounts)
             )
             if result.rowcount == 0:

@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, JsonValue
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from taskfish.store.database import Store
@@ -79,32 +79,67 @@ class Journal:
             await connection.execute(delete(journal).where(_is(key)))
 
     async def answered(
-        self, key: JournalKey, answer: JsonValue, plugin_task: str | None
+        self,
+        key: JournalKey,
+        answer: JsonValue,
+        *,
+        plugin_task: str | None = None,
+        started: datetime | None = None,
+        created: str | None = None,
     ) -> None:
-        """Keep what the source answered, and the URI of the task it made."""
-        async with self._store.write() as connection:
-            await connection.execute(
-                update(journal)
-                .where(_is(key))
-                .values(answer=self._seal(answer), plugin_task=plugin_task)
-            )
+        """Keep what the source answered.
 
-    async def finished(self, key: JournalKey, final: JsonValue) -> None:
-        """Keep how the source's task ended: some monitors can be read only once."""
-        async with self._store.write() as connection:
-            await connection.execute(
-                update(journal).where(_is(key)).values(final=self._seal(final))
-            )
-
-    async def knows_task(self, source: str, plugin_task: str, since: datetime) -> bool:
-        """Say whether a sending since then already follows this task of the source."""
-        statement = select(journal.c.workflow_id).where(
-            journal.c.source == source,
-            journal.c.plugin_task == plugin_task,
-            journal.c.sent_at >= since,
+        `plugin_task` is the URI of the task it made and `started` its StartTime;
+        `created` the URI of a resource that is there already.
+        """
+        await self._update(
+            key,
+            answer=self._seal(answer),
+            plugin_task=plugin_task,
+            plugin_task_started=started,
+            created=created,
         )
+
+    async def finished(
+        self, key: JournalKey, final: JsonValue, created: str | None = None
+    ) -> None:
+        """Keep how the source's task ended: some monitors can be read only once."""
+        await self._update(key, final=self._seal(final), created=created)
+
+    async def follows(
+        self, source: str, plugin_task: str, started: datetime | None
+    ) -> bool:
+        """Say whether a sending follows, or followed, this very task of the source.
+
+        One whose StartTime was never known counts: it may be the same.
+        """
+        began = journal.c.plugin_task_started
+        same = or_(began.is_(None), began == started)
+        return await self._exists(
+            (journal.c.source == source) & (journal.c.plugin_task == plugin_task) & same
+        )
+
+    async def created(self, source: str, uri: str, since: datetime) -> bool:
+        """Say whether a sending since then has already created this resource."""
+        return await self._exists(
+            (journal.c.source == source)
+            & (journal.c.created == uri)
+            & (journal.c.sent_at >= since)
+        )
+
+    async def prune(self, before: datetime) -> None:
+        """Forget what was sent before a moment: nothing follows it any more."""
+        async with self._store.write() as connection:
+            await connection.execute(delete(journal).where(journal.c.sent_at < before))
+
+    async def _exists(self, condition: ColumnElement[bool]) -> bool:
+        statement = select(journal.c.workflow_id).where(condition).limit(1)
         async with self._store.read() as connection:
             return (await connection.execute(statement)).first() is not None
+
+    async def _update(self, key: JournalKey, **values: object) -> None:
+        async with self._store.write() as connection:
+            await connection.execute(update(journal).where(_is(key)).values(**values))
 
     async def _insert(
         self, key: JournalKey, source: str, *, fenced: bool, before: JsonValue

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from taskfish.store.database import Store
@@ -27,6 +27,13 @@ class MonitorReads:
         async with self._store.read() as connection:
             rows = (await connection.execute(statement)).all()
         return {(row.workflow_id, row.run_id): row.first_read_at for row in rows}
+
+    async def prune(self, before: datetime) -> None:
+        """Forget reads before a moment: their tasks are gone."""
+        async with self._store.write() as connection:
+            await connection.execute(
+                delete(monitor_reads).where(monitor_reads.c.first_read_at < before)
+            )
 
     async def note(self, run: Run) -> None:
         """Remember a first read; a later one changes nothing."""

@@ -17,14 +17,17 @@ class SecretBodies:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def keep(self, body: JsonValue) -> str:
-        """Keep a body and return the reference that may go through Temporal."""
+    async def keep(self, body: JsonValue, task_id: str) -> str:
+        """Keep a task's body and return the reference that may go through Temporal."""
         reference = secrets.token_urlsafe(24)
         sealed = self._store.keyring.seal(json.dumps(body).encode())
         async with self._store.write() as connection:
             await connection.execute(
                 insert(secret_bodies).values(
-                    reference=reference, body=sealed, created_at=datetime.now(UTC)
+                    reference=reference,
+                    task_id=task_id,
+                    body=sealed,
+                    created_at=datetime.now(UTC),
                 )
             )
         return reference
@@ -40,6 +43,15 @@ class SecretBodies:
             return None
         body: JsonValue = json.loads(self._store.keyring.open(sealed))
         return body
+
+    async def kept_before(self, moment: datetime) -> dict[str, str]:
+        """Return reference → task id of the bodies kept before a moment."""
+        statement = select(secret_bodies.c.reference, secret_bodies.c.task_id).where(
+            secret_bodies.c.created_at < moment
+        )
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return {row.reference: row.task_id for row in rows}
 
     async def forget(self, reference: str) -> None:
         """Delete a body: its change needs it no more."""

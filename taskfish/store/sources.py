@@ -11,6 +11,7 @@ from taskfish.redfish.sources import (
     Source,
     SourceAccess,
     SourceOptions,
+    place_of,
 )
 from taskfish.store.database import Store
 from taskfish.store.tables import members, sources
@@ -36,6 +37,7 @@ class SourceRecord(BaseModel):
     manager: str | None
     refused_at: datetime | None
     down_since: datetime | None
+    created_at: datetime
 
 
 class Sources:
@@ -50,7 +52,8 @@ class Sources:
         Two sources are in one place if they have the same Id, or the same host behind
         the same plugin.
         """
-        place = place_of(source)
+        behind = source.options.plugin or ""
+        place = f"{behind} {place_of(source.host_name)}"
         taken = or_(sources.c.id == source.id, sources.c.place == place)
         async with self._store.write() as connection:
             row = (await connection.execute(_SELECT.where(taken))).first()
@@ -59,6 +62,7 @@ class Sources:
             await connection.execute(
                 insert(sources).values(
                     id=source.id,
+                    name=source.name,
                     place=place,
                     host_name=source.host_name,
                     method=source.method.value,
@@ -107,8 +111,16 @@ class Sources:
         password: SecretStr | None,
         options: SourceOptions,
     ) -> None:
-        """Replace credentials and options; a refusal of the old ones is forgotten."""
+        """Replace credentials and options; a refusal of the old ones is forgotten.
+
+        So is a refusal that sources behind this plugin met: it may have been the
+        plugin's own.
+        """
+        behind = await self.behind(source_id)
         async with self._store.write() as connection:
+            await connection.execute(
+                update(sources).where(sources.c.id.in_(behind)).values(refused_at=None)
+            )
             await connection.execute(
                 update(sources)
                 .where(sources.c.id == source_id)
@@ -131,15 +143,24 @@ class Sources:
             result = await connection.execute(delete(sources).where(condition))
         return result.rowcount > 0
 
-    async def plugin_is_used(self, source_id: str) -> bool:
-        """Say whether another source is reached through this one."""
+    async def behind(self, source_id: str) -> list[str]:
+        """Return the Ids of the sources that are reached through this one."""
         async with self._store.read() as connection:
-            rows = await connection.execute(select(sources.c.options))
-        return any(row.options.get("plugin") == source_id for row in rows)
+            rows = await connection.execute(select(sources.c.id, sources.c.options))
+        return [row.id for row in rows if row.options.get("plugin") == source_id]
 
-    async def note_refused(self, source_id: str) -> None:
-        """Remember that the source refused our credentials."""
-        await self._note(source_id, refused_at=datetime.now(UTC))
+    async def note_refused(self, source: Source) -> None:
+        """Remember that the source refused its credentials, unless they were changed.
+
+        Another process may have used the old ones for a moment longer.
+        """
+        its = sources.c.id == source.id
+        async with self._store.write() as connection:
+            row = (await connection.execute(_SELECT.where(its))).first()
+            if row is not None and _same_login(self._record(row).source, source):
+                await connection.execute(
+                    update(sources).where(its).values(refused_at=datetime.now(UTC))
+                )
 
     async def note_health(self, source_id: str, answers: bool) -> None:
         """Remember since when the source has not answered, or that it does."""
@@ -150,12 +171,6 @@ class Sources:
                 update(sources)
                 .where((sources.c.id == source_id) & changed)
                 .values(down_since=down_since)
-            )
-
-    async def _note(self, source_id: str, **values: datetime | None) -> None:
-        async with self._store.write() as connection:
-            await connection.execute(
-                update(sources).where(sources.c.id == source_id).values(**values)
             )
 
     def _credentials(
@@ -173,6 +188,7 @@ class Sources:
         return SourceRecord(
             source=Source(
                 id=row.id,
+                name=row.name,
                 host_name=row.host_name,
                 method=ConnectionMethod(row.method),
                 user_name=row.user_name,
@@ -186,12 +202,12 @@ class Sources:
             manager=row.manager if row.has_accounts else None,
             refused_at=row.refused_at,
             down_since=row.down_since,
+            created_at=row.created_at,
         )
 
 
-def place_of(source: Source) -> str:
-    """Return where a source is reached: the same for the same host, however written."""
-    return f"{source.options.plugin or ''} {source.address.lower()}"
+def _same_login(one: Source, other: Source) -> bool:
+    return (one.user_name, one.password) == (other.user_name, other.password)
 
 
 _MANAGER = (

@@ -45,6 +45,7 @@ sources = Table(
     "sources",
     metadata,
     Column("id", String(32), primary_key=True),
+    Column("name", String(128)),
     Column("place", String(512), nullable=False, unique=True),
     Column("host_name", String(512), nullable=False),
     Column("method", String(16), nullable=False),
@@ -78,7 +79,8 @@ members = Table(
 )
 
 # The journal that makes "sent once" (contracts.md 3): the row is there before the
-# request leaves. `answer`, `final` and `before` are sealed JSON.
+# request leaves. `answer`, `final` and `before` are sealed JSON; a task of a source is
+# told from another that had its URI by its StartTime; `created` is a new resource.
 journal = Table(
     "journal",
     metadata,
@@ -92,14 +94,18 @@ journal = Table(
     Column("answer", LargeBinary),
     Column("final", LargeBinary),
     Column("plugin_task", String(1024)),
+    Column("plugin_task_started", Moment),
+    Column("created", String(1024)),
 )
 Index("journal_plugin_task", journal.c.source, journal.c.plugin_task)
+Index("journal_sent_at", journal.c.sent_at)
 
 # Bodies that hold secrets, sealed, until the end of their task.
 secret_bodies = Table(
     "secret_bodies",
     metadata,
     Column("reference", String(64), primary_key=True),
+    Column("task_id", String(255), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
 )
@@ -111,6 +117,14 @@ monitor_reads = Table(
     Column("workflow_id", String(255), primary_key=True),
     Column("run_id", String(64), primary_key=True),
     Column("first_read_at", Moment, nullable=False),
+)
+
+# What there is once for all processes: the service's UUID.
+service = Table(
+    "service",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", String(255), nullable=False),
 )
 
 # Every @odata.type namespace that a source's answers have shown, for $metadata.

@@ -28,9 +28,12 @@ def derive(folder: Path) -> dict[str, object]:
     url_properties: set[str] = set()
     versions: dict[str, str] = {}
     enumerations: dict[str, list[str]] = {}
+    container = ""
     for file in sorted(folder.glob("*.xml")):
         for schema in ElementTree.parse(file).iter(f"{_EDM}Schema"):
             _read_version(schema, versions)
+            if schema.find(f"{_EDM}EntityContainer") is not None:
+                container = schema.attrib["Namespace"]
             for entity in schema.findall(f"{_EDM}EntityType"):
                 _read_uris(entity, uris)
             for kind in ("Property", "Parameter"):
@@ -44,6 +47,7 @@ def derive(folder: Path) -> dict[str, object]:
                     names = [m.attrib["Name"] for m in enum.findall(f"{_EDM}Member")]
                     enumerations.setdefault(enum.attrib["Name"], names)
     return {
+        "service_container": f"{container}.ServiceContainer",
         "enumerations": dict(sorted(enumerations.items())),
         "url_properties": sorted(url_properties),
         "versions": dict(sorted(versions.items())),

@@ -67,3 +67,15 @@ def test_unknown_message_is_the_clients_fault() -> None:
     )
     assert status_of(foreign) == 400
     assert status_of(base_message("ResourceMissingAtURI", "/x")) == 404
+
+
+@pytest.mark.parametrize(("registry", "key", "entry"), OURS)
+def test_every_message_reads_well(registry: str, key: str, entry: Entry) -> None:
+    assert entry.text.endswith(".")
+    assert entry.resolution.endswith(".")
+    assert entry.status in (200, 400, 401, 404, 405, 409, 412, 413, 500, 501, 503)
+
+
+def test_text_in_an_argument_is_no_place() -> None:
+    message = base_message("PropertyValueNotInList", "%2", "Name")
+    assert "'%2' of property Name" in message.message

@@ -1,15 +1,19 @@
 """What changes are called."""
 
+import re
+
 import pytest
 
 from taskfish.redfish.operations import (
-    TASK_ID,
+    OperationName,
     is_operation_name,
     name_operation,
     new_task_id,
+    owner_of_action,
 )
 
 SYSTEM = "/redfish/v1/Systems/rack7.1"
+TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @pytest.mark.parametrize(
@@ -27,6 +31,15 @@ SYSTEM = "/redfish/v1/Systems/rack7.1"
         ("PUT", f"{SYSTEM}/SecureBoot", "SecureBoot.Replace", "rack7.1"),
         ("POST", f"{SYSTEM}/Actions/Oem/Acme.Dance", "Oem.POST", "rack7.1"),
         ("PATCH", f"{SYSTEM}/Oem/Acme/Thing", "Oem.PATCH", "rack7.1"),
+        ("PATCH", SYSTEM, "ComputerSystem.Update", "rack7.1"),
+        ("DELETE", f"{SYSTEM}/Oem/Acme/Jobs/1", "Oem.DELETE", "rack7.1"),
+        ("POST", f"{SYSTEM}/Actions/Re set", "Oem.POST", "rack7.1"),
+        (
+            "POST",
+            "/redfish/v1/Managers/rack7.1/RemoteAccountService/Accounts",
+            "ManagerAccount.Create",
+            "rack7.1",
+        ),
         (
             "POST",
             "/redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate",
@@ -66,3 +79,15 @@ def test_summary_names_the_reset_type() -> None:
     operation = name_operation("POST", f"{SYSTEM}/Actions/ComputerSystem.Reset")
     words = operation.summary({"ResetType": "On"})
     assert words == "ComputerSystem.Reset On → rack7.1"
+
+
+@pytest.mark.parametrize("target", ["x" * 250, "a:b/c d", "ü", "%2F", ""])
+def test_task_id_of_any_target_is_safe_in_a_url(target: str) -> None:
+    task_id = new_task_id(OperationName("Oem.POST", "Oem", target))
+    assert TASK_ID.fullmatch(task_id)
+    assert len(task_id) <= 128
+
+
+def test_action_belongs_to_the_resource_before_it() -> None:
+    assert owner_of_action(f"{SYSTEM}/Actions/ComputerSystem.Reset") == SYSTEM
+    assert owner_of_action(SYSTEM) == SYSTEM

@@ -35,7 +35,14 @@ def test_kind_of_a_path_is_known(
 
 @pytest.mark.parametrize(
     "path",
-    ["/redfish/v1/Nonsense", "/redfish/v1/Systems/a.1/Oem/Acme", "/", "/redfish/v2"],
+    [
+        "/redfish/v1/Nonsense",
+        "/redfish/v1/Systems/a.1/Oem/Acme",
+        "/",
+        "",
+        "Settings",
+        "/redfish/v2",
+    ],
 )
 def test_unknown_path_has_no_kind(path: str) -> None:
     assert SCHEMA.kind_at(path) is None
@@ -48,3 +55,9 @@ def test_settings_of_nothing_have_no_kind() -> None:
 def test_types_carry_their_newest_version() -> None:
     assert SCHEMA.odata_type("Task") == "#Task.v1_7_4.Task"
     assert SCHEMA.odata_type("TaskCollection") == "#TaskCollection.TaskCollection"
+
+
+def test_members_of_a_collection_have_its_type() -> None:
+    kind = SCHEMA.kind_at("/redfish/v1/Systems/a.1/Storage/1/Volumes")
+    assert kind is not None
+    assert (kind.member_type, kind.allowed) == ("Volume", ("GET", "HEAD", "POST"))

@@ -1,6 +1,8 @@
 """The store: migrations, transactions, two writers at once."""
 
 import asyncio
+import sqlite3
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from taskfish.encryption import Keyring, generate_key
 from taskfish.errors import (
@@ -20,9 +23,29 @@ from taskfish.store.database import Store, upgrade
 from taskfish.store.journal import Journal, JournalKey
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.secret_bodies import SecretBodies
-from taskfish.store.tables import metadata
+from taskfish.store.tables import metadata, schema_namespaces
+from tests.store.stores import opened, url_in
 
 KEYRING = Keyring([SecretStr(generate_key())])
+WRITERS, WRITES = 3, 40
+WRITER = """
+import asyncio, sys
+from sqlalchemy import insert, select
+from tests.store.stores import KEYRING
+from taskfish.store.database import Store
+from taskfish.store.tables import schema_namespaces
+
+async def main(url, name, count):
+    store = Store(url, KEYRING)
+    for number in range(count):
+        async with store.write() as connection:
+            await connection.execute(select(schema_namespaces))
+            row = {"namespace": f"{name}.{number}"}
+            await connection.execute(insert(schema_namespaces).values(row))
+    await store.close()
+
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+"""
 
 
 async def a_store(folder: Path, keyring: Keyring = KEYRING) -> Store:
@@ -81,7 +104,7 @@ async def test_store_that_was_never_set_up_says_so(tmp_path: Path) -> None:
 async def test_kept_bodies_are_sealed_and_forgotten(tmp_path: Path) -> None:
     store = await a_store(tmp_path)
     bodies = SecretBodies(store)
-    reference = await bodies.keep({"Password": "hush-hush"})
+    reference = await bodies.keep({"Password": "hush-hush"}, "task")
     assert await bodies.get(reference) == {"Password": "hush-hush"}
     assert b"hush-hush" not in _bytes(tmp_path)
     await bodies.forget(reference)
@@ -91,7 +114,7 @@ async def test_kept_bodies_are_sealed_and_forgotten(tmp_path: Path) -> None:
 
 async def test_value_of_another_key_is_not_read(tmp_path: Path) -> None:
     store = await a_store(tmp_path)
-    reference = await SecretBodies(store).keep("x")
+    reference = await SecretBodies(store).keep("x", "task")
     other = await a_store(tmp_path, Keyring([SecretStr(generate_key())]))
     with pytest.raises(UndecryptableError):
         await SecretBodies(other).get(reference)
@@ -102,7 +125,7 @@ async def test_value_of_another_key_is_not_read(tmp_path: Path) -> None:
 async def test_older_key_still_decrypts(tmp_path: Path) -> None:
     old, new = SecretStr(generate_key()), SecretStr(generate_key())
     store = await a_store(tmp_path, Keyring([old]))
-    reference = await SecretBodies(store).keep("x")
+    reference = await SecretBodies(store).keep("x", "task")
     rotated = await a_store(tmp_path, Keyring([new, old]))
     assert await SecretBodies(rotated).get(reference) == "x"
     await store.close()
@@ -135,3 +158,87 @@ async def test_first_read_of_a_monitor_is_kept(tmp_path: Path) -> None:
 
 def _bytes(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+async def names(store: Store) -> set[str]:
+    """Return what is in the table that these tests write to."""
+    async with store.read() as connection:
+        rows = await connection.execute(select(schema_namespaces.c.namespace))
+        return {row.namespace for row in rows}
+
+
+async def add(store: Store, name: str) -> None:
+    """Write one row in a transaction that reads first."""
+    async with store.write() as connection:
+        await connection.execute(select(schema_namespaces))
+        await connection.execute(insert(schema_namespaces).values(namespace=name))
+
+
+async def test_sqlite_keeps_a_write_ahead_log(tmp_path: Path) -> None:
+    async with opened(tmp_path):
+        with sqlite3.connect(tmp_path / "taskfish.db") as connection:
+            mode = connection.execute("PRAGMA journal_mode").fetchone()
+        connection.close()
+    assert mode == ("wal",)
+
+
+async def test_processes_that_write_at_once_do_not_fail(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        processes = [
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", WRITER),
+                *(url_in(tmp_path), f"p{number}", str(WRITES)),
+                stderr=asyncio.subprocess.PIPE,
+            )
+            for number in range(WRITERS)
+        ]
+        ends = await asyncio.gather(*(each.communicate() for each in processes))
+        assert [error for _, error in ends] == [b""] * WRITERS
+        assert len(await names(store)) == WRITERS * WRITES
+
+
+async def test_failed_transaction_leaves_nothing(store: Store) -> None:
+    async def write_twice() -> None:
+        async with store.write() as connection:
+            row = insert(schema_namespaces).values(namespace="twice")
+            await connection.execute(row)
+            await connection.execute(row)
+
+    with pytest.raises(IntegrityError):
+        await write_twice()
+    assert await names(store) == set()
+    await add(store, "after")
+    assert await names(store) == {"after"}
+
+
+async def test_cancelled_transaction_leaves_nothing(store: Store) -> None:
+    begun = asyncio.Event()
+
+    async def write() -> None:
+        async with store.write() as connection:
+            await connection.execute(insert(schema_namespaces).values(namespace="x"))
+            begun.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(write())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await add(store, "after")
+    assert await names(store) == {"after"}
+
+
+async def test_reads_go_on_during_a_write(store: Store) -> None:
+    await add(store, "before")
+    async with store.write() as connection:
+        await connection.execute(insert(schema_namespaces).values(namespace="during"))
+        assert await names(store) == {"before"}
+    assert await names(store) == {"before", "during"}
+
+
+async def test_database_in_no_folder_is_unavailable(tmp_path: Path) -> None:
+    store = Store(url_in(tmp_path / "missing"), KEYRING)
+    with pytest.raises(StoreUnavailableError):
+        await add(store, "x")
+    await store.close()

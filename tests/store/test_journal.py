@@ -3,10 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from taskfish.store.journal import Journal, JournalKey
 from tests.store.test_database import a_store
 
 KEY = JournalKey(workflow_id="w", run_id="r", step="submit-1")
+NOW = datetime.now(UTC)
 
 
 async def test_sending_begins_once(tmp_path: Path) -> None:
@@ -40,7 +43,7 @@ async def test_answers_are_kept_sealed(tmp_path: Path) -> None:
     store = await a_store(tmp_path)
     journal = Journal(store)
     await journal.begin(KEY, "rack7", None)
-    await journal.answered(KEY, {"status": "plainly"}, "/taskmon/1")
+    await journal.answered(KEY, {"status": "plainly"}, plugin_task="/taskmon/1")
     await journal.finished(KEY, {"state": "Completed"})
     entry = await journal.entry(KEY)
     assert entry is not None
@@ -62,14 +65,76 @@ async def test_unsent_sending_may_begin_again(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_tasks_followed_before_are_not_known_since(tmp_path: Path) -> None:
+async def test_task_that_a_sending_follows_is_known_by_its_start(
+    tmp_path: Path,
+) -> None:
+    store = await a_store(tmp_path)
+    journal, uri = Journal(store), "/taskmon/1"
+    await journal.begin(KEY, "rack7", None)
+    assert not await journal.follows("rack7", uri, NOW)
+    await journal.answered(KEY, {}, plugin_task=uri, started=NOW)
+    assert await journal.follows("rack7", uri, NOW)
+    assert not await journal.follows("rack7", uri, NOW - timedelta(minutes=1))
+    assert not await journal.follows("rack7", uri, None)
+    assert not await journal.follows("rack7", "/taskmon/2", NOW)
+    assert not await journal.follows("rack8", uri, NOW)
+    await store.close()
+
+
+async def test_task_whose_start_is_not_known_may_be_any(tmp_path: Path) -> None:
     store = await a_store(tmp_path)
     journal = Journal(store)
     await journal.begin(KEY, "rack7", None)
-    await journal.answered(KEY, {}, "/taskmon/1")
-    now = datetime.now(UTC)
-    ago = now - timedelta(minutes=1)
-    assert await journal.knows_task("rack7", "/taskmon/1", ago)
-    assert not await journal.knows_task("rack7", "/taskmon/1", now)
-    assert not await journal.knows_task("rack8", "/taskmon/1", ago)
+    await journal.answered(KEY, {}, plugin_task="/taskmon/1")
+    assert await journal.follows("rack7", "/taskmon/1", NOW)
+    assert await journal.follows("rack7", "/taskmon/1", None)
     await store.close()
+
+
+async def test_created_resource_belongs_to_the_sending_that_made_it(
+    tmp_path: Path,
+) -> None:
+    store = await a_store(tmp_path)
+    journal, uri = Journal(store), "/redfish/v1/Systems/rack7.1/Storage/1/Volumes/1"
+    ago, later = _minutes_from_now(-1), _minutes_from_now(1)
+    await journal.begin(KEY, "rack7", None)
+    await journal.finished(KEY, {}, created=uri)
+    assert await journal.created("rack7", uri, ago)
+    assert not await journal.created("rack7", uri, later)
+    assert not await journal.created("rack7", f"{uri}1", ago)
+    assert not await journal.created("rack8", uri, ago)
+    await store.close()
+
+
+async def test_answer_to_what_never_began_is_not_kept(tmp_path: Path) -> None:
+    store = await a_store(tmp_path)
+    journal = Journal(store)
+    await journal.answered(KEY, {"status": 204})
+    await journal.finished(KEY, {"state": "Completed"})
+    assert await journal.entry(KEY) is None
+    await store.close()
+
+
+@pytest.mark.parametrize("name", ["workflow_id", "run_id", "step"])
+async def test_other_sendings_have_rows_of_their_own(tmp_path: Path, name: str) -> None:
+    store = await a_store(tmp_path)
+    journal, other = Journal(store), KEY.model_copy(update={name: "other"})
+    await journal.begin(KEY, "rack7", None)
+    assert await journal.entry(other) is None
+    assert await journal.begin(other, "rack7", None)
+    await store.close()
+
+
+async def test_old_rows_are_pruned(tmp_path: Path) -> None:
+    store = await a_store(tmp_path)
+    journal = Journal(store)
+    await journal.begin(KEY, "rack7", None)
+    await journal.prune(_minutes_from_now(-1))
+    assert await journal.entry(KEY) is not None
+    await journal.prune(_minutes_from_now(1))
+    assert await journal.entry(KEY) is None
+    await store.close()
+
+
+def _minutes_from_now(minutes: int) -> datetime:
+    return datetime.now(UTC) + timedelta(minutes=minutes)

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from pydantic import JsonValue
@@ -10,6 +11,7 @@ from pydantic import JsonValue
 from taskfish.errors import (
     AbortRefusedError,
     ForeignUriError,
+    PrivilegeMissingError,
     SourceUnreachableError,
     UnreadableAnswerError,
 )
@@ -61,6 +63,7 @@ class OdimPlugin:
         self._source = source
         self._plugin = plugin_source or source
         self._device = mapping.device(source) if plugin_source else {}
+        self._transport = transport
         self._service = Service(transport, self._plugin, mapping.SESSIONS)
 
     async def identify(self) -> Identity:
@@ -70,8 +73,15 @@ class OdimPlugin:
             return Identity(aggregates=False)
         fields: dict[str, JsonValue] = {"DeviceUUID": "", "PluginID": ""}
         body = await self._prove(self._call("POST", mapping.VALIDATE, fields))
-        accounts = await self.read(f"{ROOT}/AccountService")
-        return Identity(uuid=mapping.device_uuid(body), has_accounts=accounts.succeeded)
+        return Identity(
+            uuid=mapping.device_uuid(body), has_accounts=await self._has_accounts()
+        )
+
+    async def _has_accounts(self) -> bool:
+        try:
+            return (await self.read(f"{ROOT}/AccountService")).succeeded
+        except PrivilegeMissingError:
+            return False
 
     async def check(self) -> None:
         """Ask for the plugin's Status."""
@@ -83,6 +93,10 @@ class OdimPlugin:
         answer = self._answer(answers.whole(reply, self._name))
         answers.refuse_unread(answer, self._name)
         return answer
+
+    def turn(self, seconds: float) -> AbstractAsyncContextManager[None]:
+        """Take one of the source's concurrent calls; see `Plugin`."""
+        return self._transport.turn(seconds)
 
     async def submit(self, change: Change) -> Accepted | Answered:
         """Send a change once; see `Plugin`. ODIM carries no headers of the caller."""

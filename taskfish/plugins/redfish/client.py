@@ -1,6 +1,7 @@
 """The adapter for a BMC that speaks Redfish itself and makes its own tasks."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 from pydantic import JsonValue
 
@@ -74,6 +75,10 @@ class RedfishPlugin:
         answer = self._answer(answers.whole(reply, self._name))
         answers.refuse_unread(answer, self._name)
         return answer
+
+    def turn(self, seconds: float) -> AbstractAsyncContextManager[None]:
+        """Take one of the source's concurrent calls; see `Plugin`."""
+        return self._transport.turn(seconds)
 
     async def submit(self, change: Change) -> Accepted | Answered:
         """Send a change once; see `Plugin`."""

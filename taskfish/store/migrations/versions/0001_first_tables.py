@@ -13,6 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "sources",
         sa.Column("id", sa.String(32), primary_key=True),
+        sa.Column("name", sa.String(128)),
         sa.Column("place", sa.String(512), nullable=False, unique=True),
         sa.Column("host_name", sa.String(512), nullable=False),
         sa.Column("method", sa.String(16), nullable=False),
@@ -53,11 +54,15 @@ def upgrade() -> None:
         sa.Column("answer", sa.LargeBinary),
         sa.Column("final", sa.LargeBinary),
         sa.Column("plugin_task", sa.String(1024)),
+        sa.Column("plugin_task_started", moment),
+        sa.Column("created", sa.String(1024)),
     )
     op.create_index("journal_plugin_task", "journal", ["source", "plugin_task"])
+    op.create_index("journal_sent_at", "journal", ["sent_at"])
     op.create_table(
         "secret_bodies",
         sa.Column("reference", sa.String(64), primary_key=True),
+        sa.Column("task_id", sa.String(255), nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("created_at", moment, nullable=False),
     )
@@ -66,6 +71,11 @@ def upgrade() -> None:
         sa.Column("workflow_id", sa.String(255), primary_key=True),
         sa.Column("run_id", sa.String(64), primary_key=True),
         sa.Column("first_read_at", moment, nullable=False),
+    )
+    op.create_table(
+        "service",
+        sa.Column("name", sa.String(64), primary_key=True),
+        sa.Column("value", sa.String(255), nullable=False),
     )
     op.create_table(
         "schema_namespaces",

@@ -1,0 +1,70 @@
+"""Forget what nothing needs any more: kept secrets, journal rows, first reads."""
+
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.errors import as_application_errors
+from taskfish.errors import TemporalUnavailableError
+from taskfish.store.journal import Journal
+from taskfish.store.monitor_reads import MonitorReads
+from taskfish.store.secret_bodies import SecretBodies
+from taskfish.temporal import RPC_TIMEOUT
+
+HOUSEKEEPING = "Housekeeping"
+"""The workflow type of the housekeeping, scheduled by name: workflows lie above."""
+KEPT_FOR = timedelta(days=30)
+"""Longer than Temporal keeps a task that needs the row."""
+LONGEST_START = timedelta(minutes=10)
+"""After which a task that was to use kept secrets has started, or never will."""
+
+
+class HousekeepingActivities:
+    """The activity that forgets, given what it needs by the composition root."""
+
+    def __init__(
+        self,
+        client: Client,
+        journal: Journal,
+        monitor_reads: MonitorReads,
+        secret_bodies: SecretBodies,
+        longest_start: timedelta = LONGEST_START,
+    ) -> None:
+        self._client = client
+        self._journal = journal
+        self._monitor_reads = monitor_reads
+        self._secret_bodies = secret_bodies
+        self._longest_start = longest_start
+
+    @activity.defn
+    async def sweep(self) -> int:
+        """Forget old rows, and the secrets of tasks that ended without doing so.
+
+        Such a task was terminated, or never started. Returns how many secrets went.
+        """
+        now = datetime.now(UTC)
+        with as_application_errors("housekeeping"):
+            await self._journal.prune(now - KEPT_FOR)
+            await self._monitor_reads.prune(now - KEPT_FOR)
+            return await self._sweep_secrets(now - self._longest_start)
+
+    async def _sweep_secrets(self, kept_before: datetime) -> int:
+        kept = await self._secret_bodies.kept_before(kept_before)
+        swept = 0
+        for reference, task_id in kept.items():
+            if not await self._is_open(task_id):
+                await self._secret_bodies.forget(reference)
+                swept += 1
+        return swept
+
+    async def _is_open(self, task_id: str) -> bool:
+        handle = self._client.get_workflow_handle(task_id)
+        try:
+            found = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise TemporalUnavailableError(str(error)) from error
+        return found.close_time is None

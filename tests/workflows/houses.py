@@ -1,0 +1,117 @@
+"""Gateways with as few sources as a test needs, and what to look for in them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client
+
+from tests.house import LONGEST_WAIT, SOURCES, House, open_house
+
+BMC = "/redfish/v1/Systems/bmc1.1"
+NODE = "/redfish/v1/Systems/node1.1"
+VOLUMES = "Storage/1/Volumes"
+
+
+@asynccontextmanager
+async def bmc_house(
+    temporal: Client, folder: Path, key: SecretStr, **settings: Any
+) -> AsyncIterator[House]:
+    """Open a gateway that has bmc1, which speaks Redfish."""
+    async with open_house(temporal, folder, key, **settings) as house:
+        await add(house, "bmc1", house.addresses.bmcs[0], "Redfish", "password")
+        yield house
+
+
+@asynccontextmanager
+async def node_house(
+    temporal: Client, folder: Path, key: SecretStr, **settings: Any
+) -> AsyncIterator[House]:
+    """Open a gateway that has node1 and node2 behind an ODIM plugin."""
+    async with open_house(temporal, folder, key, **settings) as house:
+        plugin = {"Plugin": {"@odata.id": f"{SOURCES}/plugin"}}
+        await add(house, "plugin", house.addresses.plugin, "ODIM", "plugin")
+        for number, host in enumerate(house.addresses.systems, start=1):
+            await add(house, f"node{number}", host, "ODIM", "password", plugin)
+        yield house
+
+
+async def add(house: House, *source: Any) -> None:
+    """Add a source; fail unless it is there then."""
+    answer = await house.add_source(*source)
+    assert answer.status_code == 201, answer.text
+
+
+async def create_account(house: House) -> httpx.Response:
+    """Send the creation of an account at bmc1, with a password; return its 202."""
+    managers = await house.client.get("/redfish/v1/Managers")
+    (manager,) = managers.json()["Members"]
+    uri = f"{manager['@odata.id']}/RemoteAccountService/Accounts"
+    body = {"UserName": "operator", "Password": "s3cret-w0rd", "RoleId": "Operator"}
+    return await house.change("POST", uri, body)
+
+
+async def until(
+    condition: Callable[[], object | Awaitable[object]], seconds: float = LONGEST_WAIT
+) -> None:
+    """Wait until the condition holds; fail when it does not in time."""
+    async with asyncio.timeout(seconds):
+        while True:
+            holds = condition()
+            if isinstance(holds, Awaitable):
+                holds = await holds
+            if holds:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def until_executed(house: House, machine: str = "bmc1", times: int = 1) -> None:
+    """Wait until the emulator has begun to carry out so many changes."""
+    await until(lambda: house.executions(machine) >= times)
+
+
+async def until_requested(house: House, machine: str, more: int = 1) -> None:
+    """Wait until the emulated machine has got some more requests."""
+    traffic = house.emulator.gate(machine).traffic
+    before = traffic.requests
+    await until(lambda: traffic.requests >= before + more)
+
+
+async def until_begun(house: House, accepted: httpx.Response, activity: str) -> None:
+    """Wait until an activity of the task has been started by a worker."""
+
+    async def has_begun() -> bool:
+        run = await house.workflow(accepted).describe()
+        pending = run.raw_description.pending_activities
+        return any(
+            each.activity_type.name == activity and each.HasField("last_started_time")
+            for each in pending
+        )
+
+    await until(has_begun)
+
+
+async def history_of(house: House, accepted: httpx.Response) -> list[HistoryEvent]:
+    """Return the raw events of a task's history."""
+    return list((await house.workflow(accepted).fetch_history()).events)
+
+
+def event_names(events: list[HistoryEvent]) -> list[str]:
+    """Return the types of events as Temporal's documents write them."""
+    return [
+        EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in events
+    ]
+
+
+def words_of(task: dict[str, Any]) -> str:
+    """Return all that a Task's Messages say."""
+    return " ".join(
+        f"{message['Message']} {message.get('Resolution', '')}"
+        for message in task["Messages"]
+    )

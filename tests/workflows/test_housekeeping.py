@@ -1,0 +1,85 @@
+"""What is forgotten by itself, and what is not."""
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+
+from temporalio.service import RPCError
+from temporalio.testing import ActivityEnvironment
+
+from activities.housekeeping import KEPT_FOR, HousekeepingActivities
+from taskfish.store.journal import Journal, JournalKey
+from taskfish.store.monitor_reads import MonitorReads
+from taskfish.store.secret_bodies import SecretBodies
+from tests.house import House
+from tests.workflows.houses import until
+
+ACCOUNTS = "/redfish/v1/Managers/bmc1.1/RemoteAccountService/Accounts"
+ACCOUNT = {"UserName": "eve", "Password": "hush-hush-1", "RoleId": "ReadOnly"}
+
+
+def housekeeping(house: House) -> HousekeepingActivities:
+    """Return the activities, for which every kept secret is old enough."""
+    return HousekeepingActivities(
+        house.temporal,
+        Journal(house.store),
+        MonitorReads(house.store),
+        SecretBodies(house.store),
+        longest_start=timedelta(0),
+    )
+
+
+async def kept(house: House) -> list[str]:
+    found = await SecretBodies(house.store).kept_before(datetime.now(UTC))
+    return list(found.values())
+
+
+async def test_secrets_of_an_open_task_are_kept(house: House) -> None:
+    await house.stop_worker()
+    accepted = await house.change("POST", ACCOUNTS, ACCOUNT)
+    swept = await ActivityEnvironment().run(housekeeping(house).sweep)
+    assert swept == 0
+    assert accepted.json()["Id"] in await kept(house)
+
+
+async def test_secrets_of_a_killed_task_are_swept(house: House) -> None:
+    await house.stop_worker()
+    accepted = await house.change("POST", ACCOUNTS, ACCOUNT)
+    await house.workflow(accepted).terminate()
+    await ActivityEnvironment().run(housekeeping(house).sweep)
+    assert accepted.json()["Id"] not in await kept(house)
+
+
+async def test_secrets_of_a_task_that_never_started_are_swept(house: House) -> None:
+    await SecretBodies(house.store).keep({"Password": "x"}, "Never-started-1")
+    await ActivityEnvironment().run(housekeeping(house).sweep)
+    assert "Never-started-1" not in await kept(house)
+
+
+async def test_task_forgets_its_secrets_at_its_end(house: House) -> None:
+    accepted = await house.change("POST", ACCOUNTS, ACCOUNT)
+    assert (await house.final(accepted)).status_code == 201
+    assert accepted.json()["Id"] not in await kept(house)
+
+
+async def test_old_journal_rows_are_pruned(house: House) -> None:
+    journal = Journal(house.store)
+    key = JournalKey(workflow_id="w", run_id="r", step="submit-1")
+    await journal.begin(key, "bmc1", None)
+    await ActivityEnvironment().run(housekeeping(house).sweep)
+    assert await journal.entry(key) is not None
+    await journal.prune(datetime.now(UTC) + KEPT_FOR)
+    assert await journal.entry(key) is None
+
+
+async def test_housekeeping_is_scheduled_once(house: House) -> None:
+    schedule = f"housekeeping:{house.settings.task_queue}"
+    handle = house.temporal.get_schedule_handle(schedule)
+
+    async def is_there() -> bool:
+        with contextlib.suppress(RPCError):
+            return bool((await handle.describe()).schedule.spec.intervals)
+        return False
+
+    await until(is_there)
+    await house.stop_worker()
+    await house.start_worker()

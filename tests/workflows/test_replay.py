@@ -1,0 +1,115 @@
+"""Recorded runs replay with today's code; code in another order does not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer, WorkflowReplayResult
+from temporalio.workflow import NondeterminismError
+
+from taskfish.encryption import Keyring
+from taskfish.temporal import data_converter
+from tests.workflows import reordered
+from tests.workflows.recording import HISTORIES, NAMES, TEST_KEY
+from tests.workflows.test_history import MOST_EVENTS
+from workflows.add_aggregation_source import AddAggregationSource
+from workflows.housekeeping import Housekeeping
+from workflows.plugin_operation import PluginOperation
+from workflows.watch_source import WatchSource
+
+WORKFLOWS: tuple[type[Any], ...] = (
+    PluginOperation,
+    AddAggregationSource,
+    WatchSource,
+    Housekeeping,
+)
+STATUS = {
+    "completed_polled": "COMPLETED",
+    "completed_sync": "COMPLETED",
+    "completed_paused": "COMPLETED",
+    "completed_secret": "COMPLETED",
+    "failed": "FAILED",
+    "refused": "FAILED",
+    "cancelled_following": "CANCELED",
+    "cancelled_sending": "CANCELED",
+    "cancelled_unsent": "CANCELED",
+    "cancelled_by_source": "CANCELED",
+    "abort_refused": "COMPLETED",
+    "answer_found": "COMPLETED",
+    "not_sent_first": "COMPLETED",
+    "task_forgotten": "FAILED",
+    "outcome_unknown": "FAILED",
+    "source_added": "COMPLETED",
+    "source_refused": "FAILED",
+    "source_cancelled": "CANCELED",
+    "source_watched": "COMPLETED",
+    "housekeeping": "COMPLETED",
+}
+
+
+def history(name: str) -> WorkflowHistory:
+    """Return a recorded history."""
+    text = (HISTORIES / f"{name}.json").read_text()
+    return WorkflowHistory.from_json(name, text)
+
+
+async def replayed(
+    name: str, workflows: tuple[type[Any], ...] = WORKFLOWS
+) -> WorkflowReplayResult:
+    """Replay a history in the sandbox."""
+    converter = data_converter(Keyring([TEST_KEY]))
+    replayer = Replayer(workflows=workflows, data_converter=converter)
+    return await replayer.replay_workflow(history(name), raise_on_replay_failure=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_recorded_run_replays(name: str) -> None:
+    result = await replayed(name)
+    assert result.replay_failure is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_run_ended_as_its_name_says(name: str) -> None:
+    last = history(name).events[-1]
+    attributes = last.WhichOneof("attributes")
+    assert attributes is not None
+    assert STATUS[name].lower() in attributes
+
+
+def test_every_recording_is_known() -> None:
+    assert [path.stem for path in sorted(Path(HISTORIES).glob("*.json"))] == NAMES
+
+
+def test_recorded_completed_change_is_short() -> None:
+    assert len(history("completed_polled").events) <= MOST_EVENTS
+
+
+def test_recordings_are_unreadable() -> None:
+    for path in HISTORIES.glob("*.json"):
+        text = path.read_text()
+        assert "ResetType" not in text
+        assert "monitor" not in text.replace("TaskMonitors", "")
+
+
+@pytest.mark.parametrize("variant", reordered.OPERATIONS)
+@pytest.mark.parametrize("name", ["completed_polled", "cancelled_following"])
+async def test_reordered_operation_does_not_replay(
+    name: str, variant: type[Any]
+) -> None:
+    result = await replayed(name, (variant,))
+    assert isinstance(result.replay_failure, NondeterminismError)
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("source_added", reordered.WatchesBeforeAdmitting),
+        ("source_watched", reordered.SleepsBeforeWatching),
+    ],
+)
+async def test_reordered_workflow_does_not_replay(
+    name: str, variant: type[Any]
+) -> None:
+    result = await replayed(name, (variant,))
+    assert isinstance(result.replay_failure, NondeterminismError)

@@ -19,7 +19,7 @@ dev: setup
 	$(BIN)/taskfish dev
 
 test: setup
-	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90
 
 check: setup
 	$(BIN)/ruff format --check

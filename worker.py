@@ -30,14 +30,13 @@ from activities.machine_state import MachineState
 from activities.sources import SourceActivities
 from activities.submission import SubmitActivities
 from activities.watch import WatchActivities
-from taskfish.cli.configuration import load_settings
 from taskfish.encryption import Keyring
 from taskfish.errors import TaskfishError
 from taskfish.plugins.connections import Connections
 from taskfish.plugins.odim import client as odim
 from taskfish.plugins.redfish import client as redfish
 from taskfish.redfish.sources import ConnectionMethod
-from taskfish.settings import Settings
+from taskfish.settings import Settings, load_settings
 from taskfish.store.database import Store
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal

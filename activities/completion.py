@@ -12,7 +12,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.errors import answer_to, as_application_errors
-from activities.heartbeat import Beat, finish, heartbeating
+from activities.finishing import finish
+from activities.heartbeat import Beat, heartbeating
 from activities.machine_state import MachineState
 from taskfish.errors import (
     CredentialsRefusedError,

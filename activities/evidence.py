@@ -7,7 +7,7 @@ carried out; a look then compares. Where nothing can be told, nothing is claimed
 from pydantic import JsonValue
 
 from taskfish.errors import PermanentError
-from taskfish.plugins.connections import Connection
+from taskfish.plugins.connection import Connection
 from taskfish.plugins.protocol import Answered, Change
 from taskfish.redfish.messages import base_message, success_body
 from taskfish.redfish.operations import RESET_ACTION, owner_of_action

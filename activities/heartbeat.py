@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-Result = TypeVar("Result")
 Beat = Callable[[BaseModel], None]
 """Tells Temporal the newest details, at once."""
 
@@ -55,23 +53,3 @@ async def _beat_regularly(newest: list[BaseModel]) -> None:
     while True:
         activity.heartbeat(*newest)
         await asyncio.sleep(timeout.total_seconds() / 2)
-
-
-async def finish(call: Awaitable[Result], at_most: float | None = None) -> Result:
-    """Await a call that must not be broken off: a cancel waits until it is done.
-
-    With `at_most` it waits for so many seconds; then the call is broken off after all.
-    """
-    task = asyncio.ensure_future(call)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if task.cancelled():
-            raise
-        if at_most is None:
-            return await task
-        await asyncio.wait({task}, timeout=at_most)
-        if not task.done():
-            task.cancel()
-            raise
-        return await task

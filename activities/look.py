@@ -18,7 +18,8 @@ from activities.submission import (
 )
 from activities.submission import recorded as recorded_submission
 from taskfish.errors import PermanentError, TransientError
-from taskfish.plugins.connections import Connection, Connections
+from taskfish.plugins.connection import Connection
+from taskfish.plugins.connections import Connections
 from taskfish.plugins.protocol import Accepted, Answered, Change
 from taskfish.redfish.messages import base_message
 from taskfish.redfish.task import PluginTask

@@ -8,7 +8,8 @@ from temporalio import activity
 
 from activities.errors import answer_to, as_application_errors
 from activities.evidence import Snapshot, snapshot
-from activities.heartbeat import finish, heartbeating
+from activities.finishing import finish
+from activities.heartbeat import heartbeating
 from activities.machine_state import MachineState
 from taskfish.errors import (
     AnswerLostError,
@@ -19,7 +20,8 @@ from taskfish.errors import (
     StoreUnavailableError,
     TransientError,
 )
-from taskfish.plugins.connections import Connection, Connections
+from taskfish.plugins.connection import Connection
+from taskfish.plugins.connections import Connections
 from taskfish.plugins.protocol import Accepted, Answered, Change
 from taskfish.redfish.limits import MAX_JOURNAL_BODY, cut
 from taskfish.redfish.task import Answer

@@ -135,6 +135,8 @@ async def change_source(
     source = record.source
     options = await _options(gateway, change, source.options)
     given = change.model_fields_set
+    if not given:
+        return await aggregation_source(source_id, gateway)
     await gateway.sources.change(
         source_id,
         change.user_name if "user_name" in given else source.user_name,

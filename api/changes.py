@@ -26,7 +26,7 @@ from taskfish.redfish.requests import check_body
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.secrecy import masked
 from taskfish.temporal import MAX_SEARCH_ATTRIBUTE
-from workflows.plugin_operation import Operation
+from workflows.operation import Operation
 from workflows.task import TaskMemo
 
 DOWN_FOR = timedelta(minutes=1)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import TypeAdapter
-from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryReverseRequest,
 )
@@ -163,7 +162,7 @@ class TaskReader:
                 continue
             is_waiting = True
             payloads = pending.heartbeat_details.payloads
-            if payloads and pending.state != _CANCEL_REQUESTED:
+            if payloads:
                 values = await self._client.data_converter.decode(payloads, [Progress])
                 return _PROGRESS.validate_python(values[0])
         if is_waiting or run.typed_search_attributes.get(PLUGIN_TASK) is None:
@@ -268,4 +267,3 @@ def _failure_answer(view: TaskView, cause: BaseException) -> Answer:
 
 
 _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
-_CANCEL_REQUESTED = PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED

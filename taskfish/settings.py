@@ -6,8 +6,10 @@ Each field is one row of docs/configuration.md. Temporal's own connection settin
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from taskfish.errors import ConfigurationError
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -50,3 +52,15 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(key.strip() for key in value.split(",") if key.strip())
+
+
+def load_settings() -> Settings:
+    """Read TASKFISH_*; raise ConfigurationError naming every variable at fault."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = (
+            f"TASKFISH_{'_'.join(map(str, detail['loc'])).upper()}: {detail['msg']}"
+            for detail in error.errors(include_input=False)
+        )
+        raise ConfigurationError("; ".join(problems)) from error

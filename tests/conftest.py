@@ -25,10 +25,13 @@ def pytest_sessionfinish(exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
-    """End at once: a process that ran a Worker sometimes dies at its own exit."""
+    """End at once: a process that ran a Worker sometimes dies at its own exit.
+
+    A process of pytest-xdist has still to tell its end, and dies unseen.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
-    if _exit_codes:
+    if _exit_codes and "PYTEST_XDIST_WORKER" not in os.environ:
         os._exit(_exit_codes[-1])
 
 

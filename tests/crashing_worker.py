@@ -9,7 +9,7 @@ from typing import Any
 
 import worker
 from activities.sources import SourceActivities
-from taskfish.plugins.connections import Connection
+from taskfish.plugins.connection import Connection
 from taskfish.redfish.task import TaskReport
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal

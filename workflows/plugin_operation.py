@@ -9,28 +9,18 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel, ConfigDict
+    from pydantic import JsonValue
 
-    from activities.abort import AbortActivities, AbortAnswer, AbortRequest
+    from activities.abort import AbortAnswer
     from activities.completion import (
         SOURCE_CANCELLED,
         Completion,
-        CompletionActivities,
         Ended,
-        FollowRequest,
         Lost,
         Observed,
     )
-    from activities.look import LookActivities, LookRequest
-    from activities.submission import (
-        NotSent,
-        Submission,
-        SubmitActivities,
-        SubmitRequest,
-        Unchanged,
-        Unknown,
-    )
-    from taskfish.plugins.protocol import Accepted, Answered, Change
+    from activities.submission import NotSent, Submission, Unchanged, Unknown
+    from taskfish.plugins.protocol import Accepted, Answered
     from taskfish.redfish.operations import is_operation_name
     from taskfish.redfish.task import Answer, Outcome, PluginTask, TaskState
     from taskfish.redfish.verdicts import (
@@ -41,8 +31,9 @@ with workflow.unsafe.imports_passed_through():
         unknown_outcome,
     )
     from taskfish.store.journal import JournalKey
-    from taskfish.temporal import MAX_SEARCH_ATTRIBUTE, PLUGIN_TASK, waiting_queue
-    from workflows import policies
+    from taskfish.temporal import MAX_SEARCH_ATTRIBUTE, PLUGIN_TASK
+    from workflows import plugin_calls, policies
+    from workflows.operation import Operation
     from workflows.task import (
         ABORT_REFUSED_MEMO,
         PERCENT_MEMO,
@@ -53,26 +44,6 @@ with workflow.unsafe.imports_passed_through():
         show,
         until_cancelled,
     )
-
-
-class Operation(BaseModel):
-    """What the API starts: a change of a northbound URI, and the limits it runs under.
-
-    `secret_body` refers to the body as it was sent; `change.body` has its secrets
-    masked. Durations are seconds.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    operation: str
-    source: str
-    change: Change
-    secret_body: str | None = None
-    submit_deadline: float
-    answer_timeout: float
-    heartbeat_timeout: float
-    interrupted_after: float
-
 
 _UNCHANGED = "its answer was lost twice, and the resource is as it was before"
 
@@ -98,7 +69,8 @@ class PluginOperation:
         self._id = workflow.info().workflow_id
         self._key = self._journal_key(1)
         outcome = await self._outcome_of(await self._send_once())
-        await self._forget_secrets()
+        if self._operation.secret_body is not None:
+            await finished(plugin_calls.forget_secrets(self._operation))
         return conclude(outcome)
 
     @workflow.signal
@@ -139,11 +111,12 @@ class PluginOperation:
             sending += 1
         return submission
 
-    async def _send(self, sending: int) -> Submission:
+    async def _send(self, number: int) -> Submission:
         """Send once; where the answer or the worker was lost, look what came of it."""
-        self._key = self._journal_key(sending)
+        self._key = self._journal_key(number)
         try:
-            submission = await self._submit()
+            sending = plugin_calls.submit(self._operation, self._key, self._expected)
+            submission: Submission = await finished(sending)
         except ActivityError:
             submission = Unknown(reason="the worker was lost while sending it")
         if isinstance(submission, Accepted) and not submission.task.uri:
@@ -188,7 +161,7 @@ class PluginOperation:
     ) -> bool:
         """Tell the source to abort; say whether it has taken that on."""
         self._show(TaskState.CANCELLING, "Asks the source to abort its task.")
-        aborting = self._start_abort(task)
+        aborting = plugin_calls.abort(self._operation, task)
         first = workflow.wait([aborting, waiting], return_when="FIRST_COMPLETED")
         await finished(asyncio.ensure_future(first))
         if not aborting.done():
@@ -226,100 +199,23 @@ class PluginOperation:
             outcome = unknown_outcome(self._id, change.method, change.uri, lost.reason)
         return outcome.model_copy(update={"percent": lost.percent})
 
-    async def _submit(self) -> Submission:
-        operation = self._operation
-        sending = workflow.start_activity_method(
-            SubmitActivities.submit,
-            SubmitRequest(
-                source=operation.source,
-                change=operation.change,
-                secret_body=operation.secret_body,
-                key=self._key,
-                expected=self._unchanged.before if self._unchanged else None,
-            ),
-            start_to_close_timeout=policies.A_SENDING_AT_MOST,
-            heartbeat_timeout=self._heartbeat_timeout,
-            retry_policy=policies.ONCE,
-            summary=f"{operation.change.method} {operation.change.uri}",
-        )
-        return await finished(sending)
-
     async def _look(
         self, reason: str, *, task_is_lost: bool = False, once: bool = False
     ) -> Submission:
-        """Look what became of the last sending, for as long as it may be on its way."""
-        operation = self._operation
-        is_repeatable = operation.change.method != "POST"
-        seconds = max(
-            operation.submit_deadline, operation.answer_timeout if is_repeatable else 0
-        )
-        looking = workflow.start_activity_method(
-            LookActivities.look,
-            LookRequest(
-                source=operation.source,
-                change=operation.change,
-                key=self._key,
-                reason=reason,
-                task_is_lost=task_is_lost,
-                seconds=0 if once else seconds,
-                at_least=0 if once else min(seconds, policies.LEAST_LOOK),
-            ),
-            start_to_close_timeout=policies.A_LOOK_AT_MOST,
-            heartbeat_timeout=self._heartbeat_timeout,
-            retry_policy=policies.UNTIL_DONE,
-            summary="look what became of the change",
+        """Look what became of the last sending; a look that fails tells nothing."""
+        looking = plugin_calls.look(
+            self._operation, self._key, reason, task_is_lost=task_is_lost, once=once
         )
         try:
             return await finished(looking)
         except ActivityError as error:
             return Unknown(reason=f"{reason}; and the look failed: {error.cause}")
 
-    async def _forget_secrets(self) -> None:
-        """Delete the body with its secrets: nothing is sent any more."""
-        if self._operation.secret_body is not None:
-            forgetting = workflow.start_activity_method(
-                SubmitActivities.forget_secrets,
-                self._operation.secret_body,
-                start_to_close_timeout=policies.A_CALL_AT_MOST,
-                heartbeat_timeout=self._heartbeat_timeout,
-                retry_policy=policies.UNTIL_DONE,
-                summary="forget the secrets of the request",
-            )
-            await finished(forgetting)
-
     def _await_completion(
         self, accepted: Accepted
     ) -> workflow.ActivityHandle[Completion]:
-        operation = self._operation
-        return workflow.start_activity_method(
-            CompletionActivities.await_completion,
-            FollowRequest(
-                source=operation.source,
-                uri=operation.change.uri,
-                task=accepted.task,
-                key=self._key,
-                state=self._state,
-                interrupted_after=operation.interrupted_after,
-            ),
-            task_queue=waiting_queue(workflow.info().task_queue),
-            start_to_close_timeout=policies.A_WAIT_AT_MOST,
-            heartbeat_timeout=self._heartbeat_timeout,
-            retry_policy=policies.UNTIL_DONE,
-            summary=f"wait for {accepted.task.uri}",
-        )
-
-    def _start_abort(self, task: PluginTask) -> workflow.ActivityHandle[AbortAnswer]:
-        return workflow.start_activity_method(
-            AbortActivities.abort,
-            AbortRequest(
-                source=self._operation.source,
-                uri=self._operation.change.uri,
-                task=task,
-            ),
-            start_to_close_timeout=policies.A_CALL_AT_MOST,
-            heartbeat_timeout=self._heartbeat_timeout,
-            retry_policy=policies.UNTIL_DONE,
-            summary=f"abort {task.uri}",
+        return plugin_calls.await_completion(
+            self._operation, self._key, accepted.task, self._state
         )
 
     def _new_deadline(self) -> datetime:
@@ -349,8 +245,9 @@ class PluginOperation:
         )
 
     @property
-    def _heartbeat_timeout(self) -> timedelta:
-        return timedelta(seconds=self._operation.heartbeat_timeout)
+    def _expected(self) -> JsonValue:
+        """What a repeated sending must still find; None for the first."""
+        return self._unchanged.before if self._unchanged else None
 
 
 def _read_operation(args: Sequence[RawValue]) -> Operation:

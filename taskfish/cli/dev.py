@@ -18,7 +18,6 @@ from rich.table import Table
 from rich.text import Text
 
 from taskfish.cli.child_processes import log_end, start_child
-from taskfish.cli.configuration import load_settings
 from taskfish.cli.data_directory import DataDirectory
 from taskfish.cli.dev_parts import (
     COMMAND,
@@ -37,7 +36,7 @@ from taskfish.cli.supervisor import PROBE_INTERVAL, PartFailedError, Supervisor
 from taskfish.cli.temporal_server import local_environment
 from taskfish.encryption import generate_key
 from taskfish.errors import ConfigurationError
-from taskfish.settings import Settings
+from taskfish.settings import Settings, load_settings
 
 PORT_WAIT_SECONDS = 3.0
 

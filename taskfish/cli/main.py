@@ -97,7 +97,7 @@ def api(
     import uvicorn
 
     from api.app import create_app
-    from taskfish.cli.configuration import load_settings
+    from taskfish.settings import load_settings
 
     settings = load_settings()
     uvicorn.run(
@@ -116,7 +116,7 @@ def api(
 def worker() -> None:
     """Run the worker: workflows and their calls to machines."""
     import worker as composition
-    from taskfish.cli.configuration import load_settings
+    from taskfish.settings import load_settings
 
     asyncio.run(composition.main(load_settings()))
 
@@ -124,7 +124,7 @@ def worker() -> None:
 @store_commands.command()
 def upgrade() -> None:
     """Bring the store to the newest schema; safe to repeat."""
-    from taskfish.cli.configuration import load_settings
+    from taskfish.settings import load_settings
     from taskfish.store.database import upgrade as upgrade_store
 
     asyncio.run(upgrade_store(load_settings().database_url))

@@ -12,6 +12,7 @@ from taskfish.errors import (
     AbortRefusedError,
     CredentialsRefusedError,
     PluginTaskGoneError,
+    PrivilegeMissingError,
     SourceBusyError,
     SourceUnreachableError,
     TaskfishError,
@@ -138,26 +139,26 @@ def test_retry_after_may_be_a_date() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "refused"),
+    ("status", "body", "raised"),
     [
-        (401, error("PropertyUnknown"), True),
-        (403, None, True),
-        (403, "Forbidden", True),
-        (403, error("GeneralError"), True),
-        (403, error("InsufficientPrivilege"), True),
-        (403, error("PropertyNotWritable"), False),
-        (400, None, False),
+        (401, error("PropertyUnknown"), CredentialsRefusedError),
+        (403, None, PrivilegeMissingError),
+        (403, "Forbidden", PrivilegeMissingError),
+        (403, error("GeneralError"), PrivilegeMissingError),
+        (403, error("InsufficientPrivilege"), PrivilegeMissingError),
+        (403, error("PropertyNotWritable"), None),
+        (400, None, None),
     ],
 )
-def test_403_with_another_reason_is_an_answer(
-    status: int, body: JsonValue, refused: bool
+def test_only_401_refuses_the_credentials(
+    status: int, body: JsonValue, raised: type[TaskfishError] | None
 ) -> None:
     answer = Answer(status=status, body=body)
-    if refused:
-        with pytest.raises(CredentialsRefusedError):
-            answers.refuse_credentials(answer, "rack7")
-    else:
+    if raised is None:
         answers.refuse_credentials(answer, "rack7")
+    else:
+        with pytest.raises(raised):
+            answers.refuse_credentials(answer, "rack7")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ with workflow.unsafe.imports_passed_through():
     from taskfish.plugins.protocol import Accepted
     from taskfish.redfish.task import Answer, Outcome
     from workflows.add_aggregation_source import AddAggregationSource, NewSource
-    from workflows.plugin_operation import Operation, PluginOperation
+    from workflows.operation import Operation
+    from workflows.plugin_operation import PluginOperation
     from workflows.task import conclude
     from workflows.watch_source import WatchSource
 

@@ -1,0 +1,212 @@
+"""One source in the gateway's own words: northbound names in, northbound names out.
+
+A `Connection` puts an adapter and the link map of its source together, and tells the
+store what it learns of the source's health.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from taskfish.errors import (
+    AnswerLostError,
+    CredentialsRefusedError,
+    SourceUnknownError,
+    SourceUnreachableError,
+    StoreUnavailableError,
+)
+from taskfish.plugins.discovery import Discovery, discover
+from taskfish.plugins.protocol import Accepted, Answered, Change, ListedTask, Plugin
+from taskfish.redfish.links import PREFIXED_COLLECTIONS, LinkMap
+from taskfish.redfish.sources import Source, SourceAccess
+from taskfish.redfish.task import Answer, PluginTask, TaskReport, TaskState
+
+logger = logging.getLogger(__name__)
+
+HEALTH_SECONDS = 10.0
+"""For how long a source's health is not told again to a store that other processes
+write to as well."""
+TURN_SECONDS = 5.0
+"""How long a change waits for one of its source's concurrent calls."""
+
+
+class SourceBook(Protocol):
+    """Where sources are looked up and their health is kept (the store)."""
+
+    async def access(self, source_id: str) -> SourceAccess | None:
+        """Return what is needed to speak to a source."""
+        ...
+
+    async def note_health(self, source_id: str, answers: bool) -> None:
+        """Keep that a source answers, or does not."""
+        ...
+
+    async def note_refused(self, source: Source) -> None:
+        """Keep that a source refuses these credentials, if they are still its own."""
+        ...
+
+
+class Connection:
+    """One source, in the gateway's own words. Raises what `Plugin` raises."""
+
+    def __init__(self, access: SourceAccess, plugin: Plugin, book: SourceBook) -> None:
+        self.access = access
+        self.plugin = plugin
+        self.links = LinkMap(access.source.id, access.manager)
+        self._book = book
+        self._told: tuple[bool, float] | None = None
+        self._refused = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether the source refused our credentials, and they are still the same."""
+        return self._refused or self.access.refused
+
+    def look_again(self) -> None:
+        """Forget a refusal that this process has seen: the store knows better now."""
+        self._refused = False
+
+    async def read(self, uri: str) -> Answer:
+        """GET a resource by its northbound URI, links and Id translated."""
+        async with self._watched():
+            answer = await self.plugin.read(self._south(uri))
+        return _with_member_id(self._north(answer), uri)
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Take one of the source's concurrent calls for a `submit`, if soon free."""
+        return self.plugin.turn(TURN_SECONDS)
+
+    async def submit(self, change: Change) -> Accepted | Answered:
+        """Send a change once, within a `turn`, its URI and links translated.
+
+        A task that has ended already is as good as an answer.
+        """
+        south = change.model_copy(
+            update={
+                "uri": self._south(change.uri),
+                "body": self.links.south(change.body),
+            }
+        )
+        async with self._watched():
+            submission = await self.plugin.submit(south)
+        if isinstance(submission, Answered):
+            return Answered(answer=self._north(submission.answer))
+        report = self._report(submission.report)
+        if report.answer is not None:
+            return Answered(answer=report.answer)
+        return Accepted(task=submission.task, report=report)
+
+    async def poll(self, task: PluginTask) -> TaskReport:
+        """Ask for the source's task."""
+        async with self._watched():
+            return self._report(await self.plugin.poll(task))
+
+    async def abort(self, task: PluginTask) -> None:
+        """Ask the source to abort its task."""
+        async with self._watched():
+            await self.plugin.abort(task)
+
+    async def list_tasks(self) -> AsyncIterator[ListedTask]:
+        """Yield the source's own tasks, what they changed named as northbound."""
+        async for listed in self.plugin.list_tasks():
+            target = self.links.north_uri(listed.target) if listed.target else None
+            report = self._report(listed.report)
+            yield listed.model_copy(update={"target": target, "report": report})
+
+    async def discover(self) -> Discovery:
+        """Prove the credentials and read what the source has."""
+        async with self._watched():
+            return await discover(self.plugin, self.access.source.id)
+
+    async def check(self) -> None:
+        """Ask the source for a sign of life."""
+        async with self._watched():
+            await self.plugin.check()
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        """Keep what a call tells of the source's health.
+
+        Keeping it must not spoil the call: what it brought may be there only once.
+        """
+        try:
+            yield
+        except CredentialsRefusedError:
+            self._refused = True
+            with _store_may_fail():
+                await self._book.note_refused(self.access.source)
+            raise
+        except (SourceUnreachableError, AnswerLostError):
+            await self._note(answers=False)
+            raise
+        await self._note(answers=True)
+
+    async def _note(self, *, answers: bool) -> None:
+        now = time.monotonic()
+        if self._told and self._told[0] is answers and now < self._told[1]:
+            return
+        with _store_may_fail():
+            await self._book.note_health(self.access.source.id, answers)
+            self._told = (answers, now + HEALTH_SECONDS)
+
+    def _south(self, uri: str) -> str:
+        path, separator, fragment = uri.partition("#")
+        south = self.links.south_uri(path)
+        if south is None:
+            raise SourceUnknownError(f"{uri} does not belong to {self.links.source}")
+        return south + separator + fragment
+
+    def _north(self, answer: Answer) -> Answer:
+        headers = dict(answer.headers)
+        for name in [name for name in headers if name.lower() == "location"]:
+            location = self._north_location(headers.pop(name))
+            if location is not None:
+                headers[name] = location
+        return Answer(
+            status=answer.status, headers=headers, body=self.links.north(answer.body)
+        )
+
+    def _north_location(self, location: str) -> str | None:
+        parts = urlsplit(location)
+        path = parts.path + (f"#{parts.fragment}" if parts.fragment else "")
+        return self.links.north_uri(path)
+
+    def _report(self, report: TaskReport) -> TaskReport:
+        created = (self._north_location(uri) for uri in report.created)
+        return report.model_copy(
+            update={
+                "state": _seen_from_north(report.state),
+                "answer": self._north(report.answer) if report.answer else None,
+                "created": tuple(uri for uri in created if uri),
+            }
+        )
+
+
+def _seen_from_north(state: TaskState) -> TaskState:
+    """Return a source's state as one of ours: its task is new, ours is not any more."""
+    return TaskState.PENDING if state is TaskState.NEW else state
+
+
+@contextmanager
+def _store_may_fail() -> Iterator[None]:
+    try:
+        yield
+    except StoreUnavailableError as error:
+        logger.warning("a source's health was not kept: %s", error)
+
+
+def _with_member_id(answer: Answer, uri: str) -> Answer:
+    """Give a member of a prefixed collection the Id that its northbound URI has."""
+    collection, _, name = uri.rpartition("/")
+    if collection not in PREFIXED_COLLECTIONS or not isinstance(answer.body, dict):
+        return answer
+    if "Id" not in answer.body:
+        return answer
+    return answer.model_copy(update={"body": {**answer.body, "Id": name}})

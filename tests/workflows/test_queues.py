@@ -21,7 +21,9 @@ async def test_waiting_tasks_keep_no_abort_from_running(
     temporal: Client, tmp_path: Path
 ) -> None:
     settings = {"max_concurrent_submits": 4, "heartbeat_timeout": 10}
-    async with open_house(temporal, tmp_path, KEY, **settings) as house:
+    # All changes are to one BMC: the last of them waits long for its turn.
+    patience = {"submit_deadline": 120}
+    async with open_house(temporal, tmp_path, KEY, **settings, **patience) as house:
         address = house.addresses.bmcs[0]
         await house.add_source("bmc1", address, "Redfish", "password")
         house.emulator.set_modes("bmc1", hang=True, retry_after="2", abort_seconds=0)
@@ -29,13 +31,13 @@ async def test_waiting_tasks_keep_no_abort_from_running(
         tasks = await asyncio.gather(*resets)
 
         async def wait_all() -> bool:
-            found = house.temporal.list_workflows(
+            found = await house.temporal.count_workflows(
                 "TaskState = 'Running' AND ExecutionStatus = 'Running'"
                 f" AND TaskQueue = '{house.settings.task_queue}'"
             )
-            return len([run async for run in found]) >= WAITING
+            return found.count >= WAITING
 
-        await until(wait_all)
+        await until(wait_all, 120)
         await house.workflow(tasks[-1]).cancel(reason="requested")
         executions = house.emulator.machines["bmc1"].executions
         await until(lambda: "cancelled" in [each.outcome for each in executions], 5)

@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo dev test check clean
+.PHONY: setup demo dev test chaos check clean
 
 setup: .venv/.complete
 
@@ -19,7 +19,10 @@ dev: setup
 	$(BIN)/taskfish dev
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=term --cov-fail-under=90
+
+chaos: setup
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 check: setup
 	$(BIN)/ruff format --check

@@ -4,6 +4,7 @@ Two task queues, so that waiting never keeps an abort from running (contracts.md
 """
 
 import asyncio
+import dataclasses
 import logging
 import os
 import signal
@@ -18,17 +19,26 @@ from temporalio.client import (
     ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
     ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
 )
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.abort import AbortActivities
+from activities.apply_time import ApplyTimeActivities
 from activities.completion import CompletionActivities
 from activities.housekeeping import HOUSEKEEPING, HousekeepingActivities
 from activities.look import LookActivities
 from activities.machine_state import MachineState
+from activities.open_places import OpenPlaces
+from activities.pausing import PauseActivities
+from activities.removal import TaskRemoval
+from activities.reset_gate import ResetGate
+from activities.retention import RetentionActivities
 from activities.sources import SourceActivities
 from activities.submission import SubmitActivities
+from activities.turns import TurnActivities
 from activities.watch import WatchActivities
 from taskfish.encryption import Keyring
 from taskfish.errors import TaskfishError
@@ -41,12 +51,17 @@ from taskfish.store.database import Store
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
 from taskfish.store.monitor_reads import MonitorReads
+from taskfish.store.requests import Requests
+from taskfish.store.reset_waits import ResetWaits
 from taskfish.store.secret_bodies import SecretBodies
+from taskfish.store.service_settings import ServiceSettings
 from taskfish.store.sources import Sources
+from taskfish.store.turns import Turns
 from taskfish.temporal import RPC_TIMEOUT, connect, waiting_queue
 from workflows.add_aggregation_source import AddAggregationSource
 from workflows.housekeeping import Housekeeping
 from workflows.plugin_operation import PluginOperation
+from workflows.remove_ended_tasks import RemoveEndedTasks
 from workflows.watch_source import WatchSource
 
 CALLS_SHARE = 0.5
@@ -54,7 +69,7 @@ CALLS_SHARE = 0.5
 STICKY_TIMEOUT = timedelta(seconds=1)
 """How soon a killed worker's workflows are taken over (design, facts that bite)."""
 HEARTBEAT_THROTTLE = timedelta(seconds=1)
-HOUSEKEEPING_EVERY = timedelta(minutes=10)
+HOUSEKEEPING_EVERY = timedelta(minutes=1)
 GRACE = timedelta(seconds=5)
 
 logger = logging.getLogger(__name__)
@@ -78,19 +93,42 @@ class WorkerProcess:
             CALLS_SHARE,
         )
         machine_state = MachineState(self._connections, inventory)
+        reset_waits = ResetWaits(store)
+        reset_gate = ResetGate(client, reset_waits)
         self._submitting = SubmitActivities(
-            self._connections, journal, secret_bodies, machine_state
+            client,
+            self._connections,
+            journal,
+            secret_bodies,
+            machine_state,
+            reset_gate,
         )
+        self._apply_times = ApplyTimeActivities(client, self._connections, reset_waits)
         self._looking = LookActivities(self._connections, journal)
         self._aborting = AbortActivities(self._connections)
+        self._pausing = PauseActivities(self._connections)
+        turns = Turns(store)
+        self._turns = TurnActivities(client, turns)
         self._completing = CompletionActivities(
             client, self._connections, journal, machine_state
         )
         self._sources = SourceActivities(
             client, self._connections, sources, inventory, settings.task_queue
         )
+        monitor_reads = MonitorReads(store)
         self._housekeeping = HousekeepingActivities(
-            client, journal, MonitorReads(store), secret_bodies
+            client,
+            journal,
+            monitor_reads,
+            Requests(store),
+            secret_bodies,
+            OpenPlaces(client, turns),
+            reset_gate,
+        )
+        self._retention = RetentionActivities(
+            client,
+            ServiceSettings(store, settings),
+            TaskRemoval(client, journal, monitor_reads, Requests(store), turns),
         )
         self._watching = WatchActivities(
             self._connections,
@@ -111,7 +149,7 @@ class WorkerProcess:
             await stopped.wait()
 
     async def _schedule_housekeeping(self) -> None:
-        """Have Temporal start the housekeeping every few minutes, once for all."""
+        """Have Temporal start the housekeeping every minute, once for all workers."""
         action = ScheduleActionStartWorkflow(
             HOUSEKEEPING,
             id="housekeeping:sweep",
@@ -119,16 +157,30 @@ class WorkerProcess:
             static_summary="Forgets what nothing needs any more",
         )
         spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(HOUSEKEEPING_EVERY)])
+        name = f"housekeeping:{self._settings.task_queue}"
         try:
             await self._client.create_schedule(
-                f"housekeeping:{self._settings.task_queue}",
-                Schedule(action=action, spec=spec),
-                rpc_timeout=RPC_TIMEOUT,
+                name, Schedule(action=action, spec=spec), rpc_timeout=RPC_TIMEOUT
             )
         except ScheduleAlreadyRunningError:
-            return
+            await self._reschedule(name, spec)
         except RPCError as error:
             logger.warning("no housekeeping is scheduled: %s", error)
+
+    async def _reschedule(self, name: str, spec: ScheduleSpec) -> None:
+        """Give the schedule of an earlier version today's interval; leave a pause."""
+
+        def change(found: ScheduleUpdateInput) -> ScheduleUpdate | None:
+            schedule = found.description.schedule
+            if schedule.spec.intervals == spec.intervals:
+                return None
+            return ScheduleUpdate(dataclasses.replace(schedule, spec=spec))
+
+        try:
+            handle = self._client.get_schedule_handle(name)
+            await handle.update(change, rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            logger.warning("the housekeeping keeps its old interval: %s", error)
 
     def _acting_worker(self) -> Worker:
         return Worker(
@@ -139,16 +191,22 @@ class WorkerProcess:
                 AddAggregationSource,
                 WatchSource,
                 Housekeeping,
+                RemoveEndedTasks,
             ],
             activities=[
                 self._submitting.submit,
                 self._submitting.forget_secrets,
+                self._apply_times.apply_times,
                 self._looking.look,
                 self._aborting.abort,
+                self._pausing.pause_task,
+                self._turns.leave_turn,
                 self._sources.admit_source,
                 self._sources.discard_source,
                 self._sources.start_watch,
                 self._housekeeping.sweep,
+                self._retention.remove_expired,
+                self._retention.remove_ended,
             ],
             max_concurrent_activities=self._settings.max_concurrent_submits,
             max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
@@ -162,6 +220,8 @@ class WorkerProcess:
             task_queue=waiting_queue(self._settings.task_queue),
             activities=[
                 self._completing.await_completion,
+                self._apply_times.await_reset,
+                self._turns.await_turn,
                 self._watching.watch_source,
             ],
             max_concurrent_activities=self._settings.max_waiting_tasks,

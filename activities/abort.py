@@ -53,5 +53,7 @@ class AbortActivities:
             except AbortRefusedError as error:
                 return AbortAnswer(kind="refused", reason=str(error))
             except PluginTaskGoneError:
-                return AbortAnswer(kind="over")
+                # An attempt before this one may have been the end of it.
+                is_first = activity.info().attempt == 1
+                return AbortAnswer(kind="over" if is_first else "accepted")
         return AbortAnswer(kind="accepted")

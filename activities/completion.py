@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,6 +42,8 @@ LAST_POLL_AT_MOST = 5.0
 """How long the stop of a worker waits for a poll: it may bring a final answer that
 its source gives only once."""
 _CANCELLED = (TaskState.CANCELLED, TaskState.KILLED)
+SUSPENDED_MEMO = "suspended"
+"""The memo's key under which a workflow says who has suspended it."""
 SOURCE_CANCELLED = "the source has cancelled its task"
 """The fixed words with which a task is cancelled that its source has cancelled."""
 
@@ -55,11 +57,37 @@ _OUT_OF_REACH = (
 )
 
 
+class Progress(BaseModel):
+    """What was last seen: the heartbeat's details, which readers show as they are.
+
+    `sequence` counts the states; `percent` never goes back; `started` is the source's
+    StartTime, by which a recycled id is told from the task that had it before.
+    `abortable` is False if the source says so of its task; `pausable` if it offers to
+    suspend it. `left` is for how many seconds after `as_of` the task may go on, None
+    without a deadline; while `stands_still` no time is counted.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    state: TaskState
+    percent: Annotated[int, Field(ge=0, le=100)] = 0
+    messages: tuple[Message, ...] = ()
+    sequence: int = 0
+    started: datetime | None = None
+    abortable: bool | None = None
+    pausable: bool = False
+    left: float | None = None
+    as_of: datetime | None = None
+    stands_still: bool = False
+
+
 class FollowRequest(BaseModel):
     """Which task of which source. `uri` is what the change was made to.
 
     `interrupted_after` is for how many seconds the source may be out of reach before
-    the task shows as Interrupted.
+    the task shows as Interrupted. After `deadline` it is not waited for any longer.
+    `grace_after` is what an earlier wait had seen at its own deadline: this one is the
+    time to abort it, and nothing stops its clock.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,15 +98,21 @@ class FollowRequest(BaseModel):
     key: JournalKey
     state: TaskState
     interrupted_after: float
+    deadline: datetime | None = None
+    grace_after: Progress | None = None
 
 
 class Ended(BaseModel):
-    """The source's task has ended; `report.answer` is the final answer."""
+    """The source's task has ended; `report.answer` is the final answer.
+
+    `power_state` is the machine's, read after the end.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     kind: Literal["ended"] = "ended"
     report: TaskReport
+    power_state: str | None = None
 
 
 class Lost(BaseModel):
@@ -89,34 +123,33 @@ class Lost(BaseModel):
     kind: Literal["lost"] = "lost"
     reason: str
     percent: int = 0
+    power_state: str | None = None
 
 
-Completion = Annotated[Ended | Lost, Field(discriminator="kind")]
-
-
-class Progress(BaseModel):
-    """What was last seen: the heartbeat's details, which readers show as they are.
-
-    `sequence` counts the states; `percent` never goes back; `started` is the source's
-    StartTime, by which a recycled id is told from the task that had it before.
-    """
+class DeadlinePassed(BaseModel):
+    """The task goes on at the source, but its time is over."""
 
     model_config = ConfigDict(frozen=True)
 
-    state: TaskState
-    percent: Annotated[int, Field(ge=0, le=100)] = 0
-    messages: tuple[Message, ...] = ()
-    sequence: int = 0
-    started: datetime | None = None
+    kind: Literal["deadline_passed"] = "deadline_passed"
+    progress: Progress
+    power_state: str | None = None
+
+
+Completion = Annotated[Ended | Lost | DeadlinePassed, Field(discriminator="kind")]
 
 
 class Observed(BaseModel):
-    """A change of state, as the waiting activity signals it to its workflow."""
+    """A change of state, as the waiting activity signals it to its workflow.
+
+    `run_id` is the workflow's: a reset brings the signals of the run before it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     sequence: int
     state: TaskState
+    run_id: str | None = None
 
 
 class CompletionActivities:
@@ -138,29 +171,33 @@ class CompletionActivities:
     async def await_completion(self, request: FollowRequest) -> Completion:
         """Poll until the task has ended; a retry goes on from the heartbeat's details.
 
-        A source that cannot be reached is waited for; only the source can end this.
+        A source that cannot be reached is waited for; only the source or the deadline
+        can end this.
         """
         with as_application_errors(request.uri):
             entry = await self._journal.entry(request.key)
-        completion: Completion
-        if entry is not None and entry.final is not None:
-            completion = Ended(report=TaskReport.model_validate(entry.final))
-        else:
-            completion = await self._wait(request)
-        if isinstance(completion, Ended) and completion.report.state in _CANCELLED:
-            with as_application_errors(request.uri):
+            progress = _resumed() or _first_progress(request)
+            async with heartbeating(progress) as beat:
+                if entry is not None and entry.final is not None:
+                    report = TaskReport.model_validate(entry.final)
+                    completion: Completion = Ended(report=report)
+                else:
+                    waiting = _Waiting(self, request, progress, beat)
+                    completion = await self._wait(request, waiting)
+                # A stop of the worker breaks this off no more than the last poll.
+                reading = self._machine_state.refresh(request.source, request.uri)
+                power_state = await finish(reading)
+            if isinstance(completion, Ended) and completion.report.state in _CANCELLED:
                 await self._cancel_workflow()
-        return completion
+            return completion.model_copy(update={"power_state": power_state})
 
-    async def _wait(self, request: FollowRequest) -> Completion:
+    async def _wait(self, request: FollowRequest, waiting: "_Waiting") -> Completion:
         """Poll until the end and journal it; a stop of the worker breaks off neither
         the poll that brings it nor the journaling.
         """
-        progress = _resumed() or Progress(state=request.state)
-        async with heartbeating(progress) as beat:
-            completion = await _Waiting(self, request, progress, beat).until_ended()
-            if isinstance(completion, Ended):
-                await finish(self._keep(request, completion.report))
+        completion = await waiting.until_ended()
+        if isinstance(completion, Ended):
+            await finish(self._keep(request, completion.report))
         return completion
 
     async def _cancel_workflow(self) -> None:
@@ -190,6 +227,15 @@ class CompletionActivities:
             pause = connection.access.source.options.poll_seconds
             return await connection.poll(task), pause
 
+    async def is_suspended(self) -> bool:
+        """Say whether an operator has suspended the task, as its memo tells."""
+        try:
+            found = await self._workflow().describe(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            activity.logger.info("the memo was not read: %s", error.status.name)
+            return False
+        return (await found.memo()).get(SUSPENDED_MEMO) is not None
+
     async def tell_workflow(self, observed: Observed) -> None:
         """Signal a change of state; a lost one is made good by the next."""
         try:
@@ -210,7 +256,6 @@ class CompletionActivities:
             )
         except StoreUnavailableError:
             activity.logger.warning("the end of %s is not journaled", request.key)
-        await self._machine_state.refresh(request.source, request.uri)
 
 
 class _Waiting:
@@ -254,9 +299,13 @@ class _Waiting:
                 if report.answer is not None:
                     return Ended(report=self._last(report))
                 await self._show_report(report)
+            left = self._left()
+            if left is not None and left <= 0:
+                return DeadlinePassed(progress=self._progress)
             if activity.is_cancelled() or activity.is_worker_shutdown():
                 raise asyncio.CancelledError
-            await asyncio.sleep(self._next_pause(usual, retry_after))
+            pause = self._next_pause(usual, retry_after)
+            await asyncio.sleep(pause if left is None else min(pause, left))
 
     def _task(self) -> PluginTask:
         """Return the task to ask for, with the StartTime once it is known."""
@@ -270,22 +319,52 @@ class _Waiting:
             percent=max(before.percent, report.percent or 0),
             messages=report.messages or before.messages,
             started=before.started or report.started,
+            abortable=report.abortable,
+            pausable=report.pausable,
         )
 
     async def _show(self, state: TaskState, **seen: Any) -> None:
         """Beat what is new; tell the workflow of a new state."""
         before = self._progress
         changed = state is not before.state
-        sequence = before.sequence + changed
-        update = {"state": state, "sequence": sequence, **seen}
+        update: dict[str, Any] = {"state": state, **seen}
+        if changed:
+            update |= await self._clock_in(state)
+            update["sequence"] = before.sequence + 1
         self._progress = before.model_copy(update=update)
         if self._progress != before:
             self._beat(self._progress)
             self._pause = FIRST_PAUSE
         if changed:
             await self._activities.tell_workflow(
-                Observed(sequence=self._progress.sequence, state=state)
+                Observed(
+                    sequence=self._progress.sequence,
+                    state=state,
+                    run_id=activity.info().workflow_run_id,
+                )
             )
+
+    async def _clock_in(self, state: TaskState) -> dict[str, Any]:
+        """Stop or start the clock: no time counts while the task is Pending, nor
+        while an operator has suspended it (contracts.md 3).
+        """
+        if self._progress.left is None or self._request.grace_after is not None:
+            return {}
+        stands_still = state is TaskState.PENDING or (
+            state is TaskState.SUSPENDED and await self._activities.is_suspended()
+        )
+        return {
+            "left": self._left(),
+            "as_of": datetime.now(UTC),
+            "stands_still": stands_still,
+        }
+
+    def _left(self) -> float | None:
+        """Return for how many seconds the task may still go on."""
+        progress = self._progress
+        if progress.left is None or progress.as_of is None or progress.stands_still:
+            return progress.left
+        return progress.left - (datetime.now(UTC) - progress.as_of).total_seconds()
 
     async def _out_of_reach(self) -> None:
         now = time.monotonic()
@@ -309,6 +388,19 @@ class _Waiting:
         pause = min(self._pause, usual)
         self._pause = pause * 1.5
         return pause * random.uniform(0.9, 1.1)
+
+
+def _first_progress(request: FollowRequest) -> Progress:
+    """Return what is known before the first poll, and how long this wait may last."""
+    now = datetime.now(UTC)
+    seen = request.grace_after or Progress(state=request.state)
+    is_grace = request.grace_after is not None
+    stands_still = seen.state is TaskState.PENDING and not is_grace
+    left = None
+    if request.deadline is not None:
+        left = (request.deadline - now).total_seconds()
+    clock = {"left": left, "as_of": now, "stands_still": stands_still}
+    return seen.model_copy(update=clock)
 
 
 def _resumed() -> Progress | None:

@@ -28,8 +28,9 @@ Snapshot = dict[str, JsonValue]
 async def snapshot(connection: Connection, change: Change) -> Snapshot | None:
     """Return what to compare with later, None if nothing would tell.
 
-    A reset: PowerState and LastResetTime. A creation: the members. A deletion: the
-    identity. Raises what is worth waiting for; what cannot be read tells nothing.
+    A reset: PowerState and LastResetTime, but nothing of an Nmi. A creation: the
+    members. A deletion: the identity. Raises what is worth waiting for; what cannot be
+    read tells nothing.
     """
     try:
         return await _snapshot(connection, change)
@@ -38,7 +39,7 @@ async def snapshot(connection: Connection, change: Change) -> Snapshot | None:
 
 
 async def _snapshot(connection: Connection, change: Change) -> Snapshot | None:
-    if is_reset(change):
+    if _shows_as_reset(change):
         return _part(await connection.read(owner_of_action(change.uri)), _RESET_SHOWS)
     if change.method == "DELETE":
         return _part(await connection.read(change.uri), _IDENTITY)
@@ -51,7 +52,7 @@ async def _snapshot(connection: Connection, change: Change) -> Snapshot | None:
 def can_tell(change: Change) -> bool:
     """Say whether the resource may show what became of the change."""
     is_action = "/Actions/" in change.uri
-    return not is_action or is_reset(change)
+    return not is_action or _shows_as_reset(change)
 
 
 async def find_result(
@@ -63,7 +64,7 @@ async def find_result(
         return await _changed_setting(connection, change)
     if change.method == "DELETE":
         return await _deleted(connection, change)
-    if is_reset(change):
+    if _shows_as_reset(change):
         return await _reset(connection, change, seen)
     if "/Actions/" not in change.uri:
         return await _created(connection, change, seen)
@@ -91,6 +92,14 @@ async def is_unchanged(
 def is_reset(change: Change) -> bool:
     """Say whether the change is a ComputerSystem.Reset."""
     return change.method == "POST" and change.uri.endswith(f"/Actions/{RESET_ACTION}")
+
+
+def _shows_as_reset(change: Change) -> bool:
+    """Say whether the system shows the reset: after an Nmi it goes on as it was, and
+    whatever changes its LastResetTime then is another reset.
+    """
+    body = change.body if isinstance(change.body, dict) else {}
+    return is_reset(change) and body.get("ResetType") != "Nmi"
 
 
 async def _changed_setting(connection: Connection, change: Change) -> Answered | None:

@@ -1,4 +1,4 @@
-"""Forget what nothing needs any more: kept secrets, journal rows, first reads."""
+"""Forget what nothing needs any more: secrets, journal rows, first reads, places."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,9 +7,12 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.errors import as_application_errors
+from activities.open_places import OpenPlaces
+from activities.reset_gate import ResetGate
 from taskfish.errors import TemporalUnavailableError
 from taskfish.store.journal import Journal
 from taskfish.store.monitor_reads import MonitorReads
+from taskfish.store.requests import Requests
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.temporal import RPC_TIMEOUT
 
@@ -17,8 +20,14 @@ HOUSEKEEPING = "Housekeeping"
 """The workflow type of the housekeeping, scheduled by name: workflows lie above."""
 KEPT_FOR = timedelta(days=30)
 """Longer than Temporal keeps a task that needs the row."""
+REQUESTS_KEPT_FOR = timedelta(days=400)
+"""Longer than any namespace keeps a task: a key is forgotten with its task, or by then
+if Temporal has removed the task by itself."""
 LONGEST_START = timedelta(minutes=10)
 """After which a task that was to use kept secrets has started, or never will."""
+
+LEAST_PLACE = timedelta(minutes=1)
+"""How old a place in a queue is before anybody asks whether its task has ended."""
 
 
 class HousekeepingActivities:
@@ -29,13 +38,19 @@ class HousekeepingActivities:
         client: Client,
         journal: Journal,
         monitor_reads: MonitorReads,
+        requests: Requests,
         secret_bodies: SecretBodies,
+        open_places: OpenPlaces,
+        reset_gate: ResetGate,
         longest_start: timedelta = LONGEST_START,
     ) -> None:
         self._client = client
         self._journal = journal
         self._monitor_reads = monitor_reads
+        self._requests = requests
         self._secret_bodies = secret_bodies
+        self._open_places = open_places
+        self._reset_gate = reset_gate
         self._longest_start = longest_start
 
     @activity.defn
@@ -48,6 +63,9 @@ class HousekeepingActivities:
         with as_application_errors("housekeeping"):
             await self._journal.prune(now - KEPT_FOR)
             await self._monitor_reads.prune(now - KEPT_FOR)
+            await self._requests.prune(now - REQUESTS_KEPT_FOR)
+            await self._open_places.sweep(now - LEAST_PLACE)
+            await self._reset_gate.sweep(now - LEAST_PLACE)
             return await self._sweep_secrets(now - self._longest_start)
 
     async def _sweep_secrets(self, kept_before: datetime) -> int:

@@ -36,7 +36,8 @@ class LookRequest(BaseModel):
     """A change that was sent, or may have been; `reason` is why nobody knows.
 
     `seconds` is how long after its sending the look goes on: until then the request
-    may still be on its way; `at_least` how long from now. `task_is_lost` says that the
+    may still be on its way; `at_least` how long from now, but neither longer than
+    `deadline`. `task_is_lost` says that the
     source had accepted it and has forgotten its task since: then only the resource can
     tell.
     """
@@ -50,6 +51,7 @@ class LookRequest(BaseModel):
     seconds: float
     at_least: float = 0
     task_is_lost: bool = False
+    deadline: datetime | None = None
 
 
 class LookActivities:
@@ -88,6 +90,7 @@ class LookActivities:
             since + timedelta(seconds=request.seconds),
             now + timedelta(seconds=request.at_least),
         )
+        until = min(until, request.deadline or until)
         pause = FIRST_PAUSE
         while True:
             found = await self._look_once(request, entry)

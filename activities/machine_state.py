@@ -22,18 +22,22 @@ class MachineState:
         self._connections = connections
         self._inventory = inventory
 
-    async def refresh(self, source: str, uri: str) -> None:
-        """Keep the PowerState of the system that `uri` lies in, if it answers soon."""
+    async def refresh(self, source: str, uri: str) -> str | None:
+        """Keep and return the PowerState of the system that `uri` lies in.
+
+        None if it lies in none, or the system does not answer soon.
+        """
         match = _SYSTEM.fullmatch(uri)
         if match is None:
-            return
+            return None
         try:
             async with asyncio.timeout(REFRESH_SECONDS):
-                await self._read(source, match[1])
+                return await self._read(source, match[1])
         except (TaskfishError, TimeoutError) as error:
             logger.info("the state of %s was not read: %s", match[1], error)
+            return None
 
-    async def _read(self, source: str, system: str) -> None:
+    async def _read(self, source: str, system: str) -> str | None:
         async with self._connections.open(source) as connection:
             answer = await connection.read(system)
         if answer.succeeded and isinstance(answer.body, dict):
@@ -41,3 +45,5 @@ class MachineState:
             if isinstance(power_state, str):
                 member = system.rpartition("/")[2].partition(".")[2]
                 await self._inventory.note_power_state(source, member, power_state)
+                return power_state
+        return None

@@ -111,6 +111,7 @@ class SourceActivities:
             found.members,
             uuid=found.identity.uuid,
             has_accounts=found.identity.has_accounts,
+            has_tasks=found.identity.has_tasks,
             task_id=task_id,
         )
         if not kept:

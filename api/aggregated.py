@@ -11,23 +11,30 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import JsonValue
 
-from api.authentication import authenticated
+from api.accepted_modes import accepted_form
+from api.authentication import User, authenticated
 from api.bodies import json_body
-from api.changes import ChangeRequest, start_change
+from api.change_request import ChangeRequest
+from api.changes import answer_change, check_method
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
+from api.maintenance_window import offered_window
+from api.request_headers import TaskWishes, task_wishes
 from api.responses import resource_response, source_response
 from taskfish.errors import StoreUnavailableError
 from taskfish.plugins.protocol import ChangeMethod
+from taskfish.redfish.apply_time_support import with_apply_times
 from taskfish.redfish.inventory import COLLECTIONS, Member
 from taskfish.redfish.links import ROOT
 from taskfish.redfish.metadata import namespaces_in
 from taskfish.redfish.resources import collection
 from taskfish.redfish.schema import SCHEMA
+from taskfish.store.accounts import AcceptedForm
 
 router = APIRouter()
 GET = ["GET", "HEAD"]
 CHANGES = ["POST", "PATCH", "PUT", "DELETE"]
+NOWHERE = ["OPTIONS", "TRACE"]
 _MEMBERS = "/Members"
 
 
@@ -52,24 +59,32 @@ async def read_resource(
     """Return a source's resource under its northbound name."""
     uri = raw_path(request)
     member = await member_at(gateway, uri)
-    if "/Actions/" in uri:
-        raise refuse("OperationNotAllowed", headers={"Allow": "POST"})
+    check_method(request.method, uri)
     async with gateway.connections.open(member.source) as connection:
         answer = await connection.read(uri)
     if answer.succeeded:
+        window = await offered_window(gateway)
+        shown = with_apply_times(uri, answer.body, window)
+        answer = answer.model_copy(update={"body": shown})
         with suppress(StoreUnavailableError):
             await gateway.namespaces.note(namespaces_in(answer.body))
-    kind = SCHEMA.kind_at(uri)
-    return source_response(answer, kind.allowed if kind else GET)
+    response = source_response(answer, GET)
+    allowed = SCHEMA.allowed_at(uri)
+    if answer.succeeded and allowed is not None:
+        # What a request is refused for, not what the source would refuse in the end.
+        response.headers["Allow"] = ", ".join(allowed)
+    return response
 
 
 async def change_resource(
     request: Request,
     body: dict[str, JsonValue] = Depends(json_body),
-    owner: str = Depends(authenticated),
+    user: User = Depends(authenticated),
+    wishes: TaskWishes = Depends(task_wishes),
+    form: AcceptedForm = Depends(accepted_form),
     gateway: Gateway = Depends(gateway_of),
 ) -> Response:
-    """Start a change of a source's resource as a task: 202."""
+    """Start a change of a source's resource as a task, and answer it."""
     uri = raw_path(request)
     if request.method == "POST" and uri.endswith(_MEMBERS):
         uri = uri.removesuffix(_MEMBERS)
@@ -80,11 +95,22 @@ async def change_resource(
         uri=uri,
         body=body,
         source=member.source,
-        owner=owner,
+        owner=user.name,
+        wishes=wishes,
         member=member,
         headers={"If-Match": if_match} if if_match else {},
     )
-    return await start_change(gateway, change)
+    return await answer_change(request, gateway, form, change)
+
+
+async def refuse_method(
+    request: Request, gateway: Gateway = Depends(gateway_of)
+) -> Response:
+    """Raise 405 for a method that no resource of a source has."""
+    uri = raw_path(request)
+    await member_at(gateway, uri)
+    allowed = SCHEMA.allowed_at(uri) or (*GET, *CHANGES)
+    raise refuse("OperationNotAllowed", headers={"Allow": ", ".join(allowed)})
 
 
 def raw_path(request: Request) -> str:
@@ -123,3 +149,4 @@ for _name in COLLECTIONS:
     router.add_api_route(_uri, read_collection, methods=GET)
     router.add_api_route(f"{_uri}/{{path:path}}", read_resource, methods=GET)
     router.add_api_route(f"{_uri}/{{path:path}}", change_resource, methods=CHANGES)
+    router.add_api_route(f"{_uri}/{{path:path}}", refuse_method, methods=NOWHERE)

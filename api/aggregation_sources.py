@@ -1,21 +1,25 @@
 """/redfish/v1/AggregationService/AggregationSources: the sources themselves."""
 
-from datetime import UTC, datetime, timedelta
+import logging
 from typing import TypeVar
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from api.authentication import authenticated
+from api.accepted_modes import accepted_form
+from api.authentication import User, authenticated
 from api.bodies import json_body
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
+from api.inline_answer import answer_started
+from api.preferences import Wait
+from api.request_headers import TaskWishes, task_wishes
 from api.responses import resource_response
-from api.task_service import accepted_task
-from api.task_starter import Start
-from taskfish.errors import RequestRefusedError, TransientError
-from taskfish.redfish.operations import OperationName, new_task_id
+from api.source_tasks import NewSourceTask
+from api.starting import start_once
+from api.task_removal import remove_ended_tasks
+from taskfish.errors import RequestRefusedError, TemporalUnavailableError
 from taskfish.redfish.requests import (
     NewSourceBody,
     SourceChange,
@@ -27,13 +31,14 @@ from taskfish.redfish.resources import (
     CONNECTION_METHODS,
     AggregationSource,
     AggregationSourceLinks,
+    AggregationSourceOem,
+    AggregationSourceOptions,
     Status,
     collection,
     link,
     links,
 )
 from taskfish.redfish.schema import SCHEMA
-from taskfish.redfish.secrecy import masked
 from taskfish.redfish.sources import (
     ConnectionMethod,
     Source,
@@ -41,16 +46,14 @@ from taskfish.redfish.sources import (
     source_id_from,
 )
 from taskfish.redfish.task import Answer
+from taskfish.store.accounts import AcceptedForm
 from taskfish.store.sources import SourceRecord
-from workflows.add_aggregation_source import NewSource
-from workflows.task import TaskMemo
 
 Body = TypeVar("Body", bound=BaseModel)
 
+logger = logging.getLogger(__name__)
 router = APIRouter()
 GET = ["GET", "HEAD"]
-LONGEST_START = timedelta(seconds=30)
-"""After which a task that was to add a source will not start any more."""
 SOURCE_METHODS = (*GET, "PATCH", "DELETE")
 
 
@@ -68,46 +71,26 @@ async def aggregation_sources(gateway: Gateway = Depends(gateway_of)) -> Respons
 @router.post(AGGREGATION_SOURCES)
 @router.post(f"{AGGREGATION_SOURCES}/Members", include_in_schema=False)
 async def add_source(
+    request: Request,
     body: dict[str, JsonValue] = Depends(json_body),
-    owner: str = Depends(authenticated),
+    user: User = Depends(authenticated),
+    wishes: TaskWishes = Depends(task_wishes),
+    form: AcceptedForm = Depends(accepted_form),
     gateway: Gateway = Depends(gateway_of),
 ) -> Response:
     """Start a task that adds a source; the member appears only when it succeeds.
 
-    202 always, whatever the source is like; 409 for one that is there already.
+    Whatever the source is like, it is the task that fails; 409 for one that is there
+    already.
     """
     source = await _source_of(gateway, _checked(NewSourceBody, body))
-    uri = source_uri(source.id)
-    operation = OperationName(
-        "AggregationSource.Create", "AggregationSource", source.id
-    )
-    task_id = new_task_id(operation)
-    await _reserve(gateway, source, task_id)
-    resource = source_resource(source)
-    headers = {"Content-Type": "application/json", "Location": uri}
-    settings = gateway.settings
-    start = Start(
-        task_id=task_id,
-        operation=operation,
-        source=source.id,
-        owner=owner,
-        input=NewSource(
-            source=source.id,
-            uri=uri,
-            answer=Answer(status=201, headers=headers, body=resource.to_json()),
-            deadline=settings.submit_deadline,
-            heartbeat_timeout=settings.heartbeat_timeout,
-        ),
-        memo=TaskMemo(
-            name=f"Add {source.id}",
-            method="POST",
-            uri=AGGREGATION_SOURCES,
-            body=masked(body),
-        ),
-        summary=f"AggregationSource.Create → {source.id}",
-    )
-    await _start_or_forget(gateway, start)
-    return await accepted_task(gateway, task_id)
+    headers = {"Content-Type": "application/json", "Location": source_uri(source.id)}
+    resource = source_resource(source).to_json()
+    answer = Answer(status=201, headers=headers, body=resource)
+    new = NewSourceTask(gateway, user.name, wishes, body, source, answer)
+    started = await start_once(gateway, new)
+    wait = wishes.wait or Wait(gateway.settings.wait_other)
+    return await answer_started(request, gateway, form, started, wait)
 
 
 @router.api_route(f"{AGGREGATION_SOURCES}/{{source_id}}", methods=GET)
@@ -167,7 +150,17 @@ async def remove_source(
         text = f"Other sources are reached through {source_id}."
         raise refuse("ResourceInUse", text=text, resolution="Delete those first.")
     await gateway.sources.remove(source_id)
+    if gateway.settings.remove_tasks_with_source:
+        await _remove_tasks(gateway, source_id)
     return Response(status_code=204)
+
+
+async def _remove_tasks(gateway: Gateway, source_id: str) -> None:
+    """Remove the ended tasks of a source that is gone; else they go in their time."""
+    try:
+        await remove_ended_tasks(gateway, source_id)
+    except TemporalUnavailableError as error:
+        logger.warning("the tasks of %s stay for now: %s", source_id, error)
 
 
 def source_uri(source_id: str) -> str:
@@ -195,6 +188,20 @@ def source_resource(
             connection_method=method, resources_accessed=links(systems)
         ),
         status=Status(health="Critical") if down else Status(),
+        oem=AggregationSourceOem(taskfish=_shown_options(source.options)),
+    )
+
+
+def _shown_options(options: SourceOptions) -> AggregationSourceOptions:
+    """Return Oem.Taskfish: every option, also one that was never set."""
+    return AggregationSourceOptions(
+        plugin=link(source_uri(options.plugin)) if options.plugin else None,
+        plugin_auth=options.plugin_auth,
+        instances=options.instances,
+        verify_certificate=options.verify_certificate,
+        ca_certificate=options.ca_certificate,
+        max_concurrent_requests=options.max_concurrent_requests,
+        poll_seconds=options.poll_seconds,
     )
 
 
@@ -235,6 +242,7 @@ async def _options(
     values = {
         name: defaults[name] if value is None else value
         for name, value in given.model_dump(exclude_unset=True).items()
+        if name in defaults
     }
     if given.plugin is not None:
         values["plugin"] = await _plugin_at(gateway, given.plugin.odata_id)
@@ -254,35 +262,6 @@ async def _plugin_at(gateway: Gateway, uri: str) -> str:
     ):
         raise refuse("PropertyValueNotInList", uri, "Oem/Taskfish/Plugin")
     return source_id
-
-
-async def _reserve(gateway: Gateway, source: Source, task_id: str) -> None:
-    """Keep the source as "adding", unless one is in its place: then 409.
-
-    A place whose task ended without freeing it, or has not started for longer than
-    any start takes, is taken over.
-    """
-    taken = await gateway.sources.add(source, task_id)
-    if taken is None:
-        return
-    adding = taken.state == "adding"
-    view = await gateway.tasks.read(taken.task_id) if adding else None
-    late = datetime.now(UTC) - taken.created_at > LONGEST_START
-    if adding and (late if view is None else view.state.ended):
-        await gateway.sources.remove(taken.source.id, task_id=taken.task_id)
-        taken = await gateway.sources.add(source, task_id)
-    if taken is not None:
-        same_id = taken.source.id == source.id
-        name, value = ("Id", source.id) if same_id else ("HostName", source.host_name)
-        raise refuse("ResourceAlreadyExists", "AggregationSource", name, value)
-
-
-async def _start_or_forget(gateway: Gateway, start: Start) -> None:
-    try:
-        await gateway.starter.start(start)
-    except TransientError:
-        await gateway.sources.remove(start.source, task_id=start.task_id)
-        raise
 
 
 async def _ready_source(gateway: Gateway, source_id: str) -> SourceRecord:

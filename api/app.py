@@ -8,18 +8,25 @@ from fastapi.responses import Response
 from starlette.routing import Match
 from temporalio.client import Client
 
+from activities.removal import TaskRemoval
 from api import (
+    account_service,
+    accounts,
     aggregated,
     aggregation_service,
     aggregation_sources,
     service_root,
+    task_actions,
+    task_monitors,
     task_service,
+    tasks,
     update_service,
 )
-from api.authentication import authenticated
 from api.errors import add_error_handlers, refuse
-from api.front import Front
+from api.front import METHODS, Front
 from api.gateway import Gateway
+from api.logins import Logins
+from api.privileges import privileged
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.encryption import Keyring
@@ -28,22 +35,31 @@ from taskfish.plugins.odim import client as odim
 from taskfish.plugins.redfish import client as redfish
 from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings
+from taskfish.store.accounts import Accounts, first_policy
 from taskfish.store.database import Store
 from taskfish.store.inventory import Inventory
+from taskfish.store.journal import Journal
 from taskfish.store.monitor_reads import MonitorReads
+from taskfish.store.requests import Requests
 from taskfish.store.schema_namespaces import SchemaNamespaces
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service import ServiceFacts
+from taskfish.store.service_settings import ServiceSettings
 from taskfish.store.sources import Sources
+from taskfish.store.turns import Turns
 from taskfish.temporal import connect
 
 CALLS_SHARE = 0.5
 """The API's part of a source's concurrent calls; the worker has the other."""
-METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "TRACE"]
 PARTS = (
+    account_service,
+    accounts,
     aggregation_service,
     aggregation_sources,
     task_service,
+    tasks,
+    task_actions,
+    task_monitors,
     update_service,
     aggregated,
 )
@@ -89,6 +105,8 @@ def create_app(
 def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     """Put together what the routes work with."""
     sources = Sources(store)
+    monitor_reads = MonitorReads(store)
+    accounts_kept = Accounts(store, first_policy(settings))
     adapters = {
         ConnectionMethod.ODIM: odim.connect,
         ConnectionMethod.REDFISH: redfish.connect,
@@ -102,19 +120,27 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         sources=sources,
         inventory=Inventory(store),
         secret_bodies=SecretBodies(store),
-        monitor_reads=MonitorReads(store),
+        requests=Requests(store),
+        turns=Turns(store),
+        monitor_reads=monitor_reads,
         namespaces=SchemaNamespaces(store),
         facts=ServiceFacts(store),
+        accounts=accounts_kept,
+        logins=Logins(accounts_kept, settings),
+        service_settings=ServiceSettings(store, settings),
+        removal=TaskRemoval(
+            client, Journal(store), monitor_reads, Requests(store), Turns(store)
+        ),
     )
 
 
 def _behind_login() -> APIRouter:
     """Return all routes that need a login, the last of which refuses what is left."""
-    router = APIRouter(dependencies=[Depends(authenticated), Depends(_no_query)])
+    router = APIRouter(dependencies=[Depends(privileged), Depends(_no_query)])
     for part in PARTS:
         router.include_router(part.router)
     router.add_api_route(
-        "/{path:path}", refuse_unknown, methods=METHODS, include_in_schema=False
+        "/{path:path}", refuse_unknown, methods=list(METHODS), include_in_schema=False
     )
     return router
 

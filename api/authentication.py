@@ -1,29 +1,52 @@
-"""Who asks: HTTP Basic authentication of the administrator."""
+"""Who asks: HTTP Basic authentication of the gateway's accounts."""
 
 import base64
-import hmac
+from dataclasses import dataclass
 
 from fastapi import Depends, Request
 
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
+from taskfish.redfish.privileges import ROLES
+from taskfish.store.accounts import AcceptedForm, Account
+
+
+@dataclass(frozen=True)
+class User:
+    """Who asks, and what that account may.
+
+    `accepted` is the form in which an accepted change is answered to it, None for
+    what the settings say (contracts.md 6).
+    """
+
+    name: str
+    role: str
+    privileges: frozenset[str]
+    accepted: AcceptedForm | None
+    password_change_required: bool = False
 
 
 async def authenticated(
     request: Request, gateway: Gateway = Depends(gateway_of)
-) -> str:
-    """Return the user's name; raise 401 for missing or wrong credentials."""
-    settings = gateway.settings
+) -> User:
+    """Return who asks; raise 401 for missing or wrong credentials."""
     given = _credentials(request.headers.get("Authorization", ""))
-    expected = settings.admin_password
-    if given is not None and expected is not None:
-        user, password = given
-        if _same(user, settings.admin_username) & _same(
-            password, expected.get_secret_value()
-        ):
-            return user
-    raise refuse(
-        "AccessUnauthorized", headers={"WWW-Authenticate": 'Basic realm="Taskfish"'}
+    account = await gateway.logins.account(*given) if given else None
+    if account is None:
+        raise refuse(
+            "AccessUnauthorized", headers={"WWW-Authenticate": 'Basic realm="Taskfish"'}
+        )
+    return user_of(account)
+
+
+def user_of(account: Account) -> User:
+    """Return the user that an account is."""
+    return User(
+        name=account.name,
+        role=account.role,
+        privileges=frozenset(ROLES[account.role]),
+        accepted=account.accepted,
+        password_change_required=account.password_change_required,
     )
 
 
@@ -38,8 +61,3 @@ def _credentials(header: str) -> tuple[str, str] | None:
         return None
     user, colon, password = decoded.partition(":")
     return (user, password) if colon else None
-
-
-def _same(given: str, expected: str) -> bool:
-    """Compare in a time that does not depend on where they differ."""
-    return hmac.compare_digest(given.encode(), expected.encode())

@@ -1,30 +1,34 @@
 """From a request that changes something to a durable task, or a refusal."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from fastapi import Request
 from fastapi.responses import Response
-from pydantic import JsonValue
 
+from api.apply_times import apply_time_of
+from api.change_kinds import deadline_of, wait_of
+from api.change_request import ChangeRequest
+from api.conflicts import leave_turn, take_turn, turn_of
 from api.errors import RETRY_AFTER, refuse
 from api.gateway import Gateway
-from api.task_service import accepted_task
+from api.inline_answer import answer_started
+from api.preferences import Wait
+from api.starting import Claim, StartedTask, digest_of, start_once
 from api.task_starter import Start
-from taskfish.errors import (
-    RequestRefusedError,
-    TemporalUnavailableError,
-)
-from taskfish.plugins.protocol import Change, ChangeMethod
-from taskfish.redfish.inventory import Member
+from taskfish.errors import RequestRefusedError
+from taskfish.plugins.protocol import Change
+from taskfish.redfish.apply_time import OPERATION_APPLY_TIME, ApplyTime
 from taskfish.redfish.operations import (
     OperationName,
     name_operation,
     new_task_id,
     owner_of_action,
 )
-from taskfish.redfish.requests import check_body
+from taskfish.redfish.requests import check_body, shown_value
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.secrecy import masked
+from taskfish.redfish.turn import Turn
+from taskfish.store.accounts import AcceptedForm
 from taskfish.temporal import MAX_SEARCH_ATTRIBUTE
 from workflows.operation import Operation
 from workflows.task import TaskMemo
@@ -35,31 +39,25 @@ SLOW_RESTARTS = ("UpdateService.", "Manager.Reset")
 """Operations that restart the BMC itself (contracts.md 2)."""
 
 
-@dataclass(frozen=True)
-class ChangeRequest:
-    """A change as it came in: `uri` is northbound, `member` what it belongs to.
+async def answer_change(
+    http: Request, gateway: Gateway, form: AcceptedForm, request: ChangeRequest
+) -> Response:
+    """Start the change as a task and answer as it ends, or 202 if that takes longer.
 
-    `targets` are the members that it touches where it belongs to none.
+    With an apply time it is always 202 (DSP0266 7.12).
     """
-
-    method: ChangeMethod
-    uri: str
-    body: dict[str, JsonValue]
-    source: str
-    owner: str
-    member: Member | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    targets: tuple[Member, ...] = ()
-
-    @property
-    def machines(self) -> tuple[str, ...]:
-        """The URIs of the members that it touches."""
-        touched = (self.member,) if self.member else self.targets
-        return tuple(dict.fromkeys(member.uri for member in touched))
+    started = await start_change(gateway, request)
+    operation = name_operation(request.method, request.uri)
+    if OPERATION_APPLY_TIME in request.body:
+        wait = Wait(0)
+    else:
+        default = wait_of(gateway.settings, operation, request.method)
+        wait = request.wishes.wait or default
+    return await answer_started(http, gateway, form, started, wait)
 
 
-async def start_change(gateway: Gateway, request: ChangeRequest) -> Response:
-    """Start the change as a task and answer 202; raise what refuses it.
+async def start_change(gateway: Gateway, request: ChangeRequest) -> StartedTask:
+    """Start the change as a task; raise what refuses it.
 
     No call to the source is made here, but to compare an ETag for a source whose
     protocol has no headers for it (contracts.md 2).
@@ -68,11 +66,7 @@ async def start_change(gateway: Gateway, request: ChangeRequest) -> Response:
     _check_length(request.uri)
     operation = name_operation(request.method, request.uri)
     _check_body(request, operation)
-    await _check_source(gateway, request.source)
-    await _check_precondition(gateway, request)
-    start = await _start_of(gateway, request, operation)
-    await _start_or_forget(gateway, start)
-    return await accepted_task(gateway, start.task_id)
+    return await start_once(gateway, _NewChange(gateway, request, operation))
 
 
 def check_method(method: str, uri: str) -> None:
@@ -80,15 +74,8 @@ def check_method(method: str, uri: str) -> None:
 
     What the schemas do not know is left to its source.
     """
-    if "/Actions/" in uri:
-        allowed: tuple[str, ...] = ("POST",)
-    else:
-        kind = SCHEMA.kind_at(uri)
-        if kind is None:
-            return
-        replaced = "PATCH" in kind.methods and "PUT" not in kind.methods
-        allowed = kind.allowed + (("PUT",) if replaced else ())
-    if method not in allowed:
+    allowed = SCHEMA.allowed_at(uri)
+    if allowed is not None and method not in allowed:
         raise refuse("OperationNotAllowed", headers={"Allow": ", ".join(allowed)})
 
 
@@ -117,7 +104,7 @@ def _check_body(request: ChangeRequest, operation: OperationName) -> None:
             words = ", ".join(allowed)
             raise refuse(
                 "ActionParameterValueNotInList",
-                str(value)[:80],
+                shown_value(name, value),
                 name,
                 action,
                 resolution=f"Choose one of {words}.",
@@ -154,56 +141,120 @@ async def _check_precondition(gateway: Gateway, request: ChangeRequest) -> None:
         raise refuse("PreconditionFailed")
 
 
-async def _start_or_forget(gateway: Gateway, start: Start) -> None:
-    """Start the task; if it surely has not started, its secrets are not kept."""
-    try:
-        await gateway.starter.start(start)
-    except TemporalUnavailableError:
-        if isinstance(start.input, Operation) and start.input.secret_body:
-            await gateway.secret_bodies.forget(start.input.secret_body)
-        raise
+class _NewChange:
+    """The task that a change becomes."""
 
+    def __init__(
+        self, gateway: Gateway, request: ChangeRequest, operation: OperationName
+    ) -> None:
+        self.owner = request.owner
+        self.wishes = request.wishes
+        self.digest = digest_of(
+            request.method, request.uri, request.body, request.headers, request.wishes
+        )
+        self._gateway = gateway
+        self._request = request
+        self._operation = operation
+        self._apply_time: ApplyTime | None = None
+        self._secret: str | None = None
 
-async def _start_of(
-    gateway: Gateway, request: ChangeRequest, operation: OperationName
-) -> Start:
-    body = request.body or None
-    shown = masked(body)
-    settings = gateway.settings
-    slow = operation.name.startswith(SLOW_RESTARTS)
-    task_id = new_task_id(operation)
-    secret = None
-    if shown != body:
-        secret = await gateway.secret_bodies.keep(body, task_id)
-    return Start(
-        task_id=task_id,
-        operation=operation,
-        source=request.source,
-        owner=request.owner,
-        input=Operation(
-            operation=operation.name,
+    def new_id(self) -> str:
+        """Return an Id that people can read."""
+        return new_task_id(self._operation)
+
+    async def check(self) -> None:
+        """Raise what refuses the change, and read when it is to be made."""
+        await _check_source(self._gateway, self._request.source)
+        await _check_precondition(self._gateway, self._request)
+        self._apply_time = await apply_time_of(self._gateway, self._request)
+
+    async def prepare(self, claim: Claim) -> Start:
+        """Take its turn and keep its secrets; raise 409 if it is not to wait."""
+        turn, supersedes = await self._turn(claim)
+        request, body = self._request, self._request.body or None
+        shown = masked(body)
+        if shown != body:
+            secret_bodies = self._gateway.secret_bodies
+            self._secret = await secret_bodies.keep(body, claim.task_id)
+        change = Change(
+            method=request.method, uri=request.uri, body=shown, headers=request.headers
+        )
+        operation = self._input(claim.token, change).model_copy(
+            update={"turn": turn, "supersedes": supersedes}
+        )
+        return Start(
+            task_id=claim.task_id,
+            operation=self._operation,
             source=request.source,
-            change=Change(
-                method=request.method,
-                uri=request.uri,
-                body=shown,
-                headers=request.headers,
-            ),
-            secret_body=secret,
+            owner=request.owner,
+            input=operation,
+            memo=self._memo(claim, change),
+            summary=self._operation.summary(shown),
+            request_id=request.wishes.request_id,
+            tags=request.wishes.tags,
+            machines=request.machines,
+        )
+
+    async def abandon(self, claim: Claim) -> None:
+        """Give the turn up and forget the secrets.
+
+        A turn that another try of the same request may need ends by itself.
+        """
+        if not claim.shared:
+            await leave_turn(self._gateway, claim.token)
+        if self._secret is not None:
+            await self._gateway.secret_bodies.forget(self._secret)
+
+    async def _turn(self, claim: Claim) -> tuple[Turn, tuple[str, ...]]:
+        """Take the turn now, or say which one it takes when its time has come."""
+        wish = self.wishes.conflict or self._gateway.settings.conflict
+        if self._waits_for_its_time:
+            return await turn_of(self._gateway, self._request, wish), ()
+        return await take_turn(
+            self._gateway, self._request, wish, claim.task_id, claim.token
+        )
+
+    def _input(self, token: str, change: Change) -> Operation:
+        settings = self._gateway.settings
+        slow = self._operation.name.startswith(SLOW_RESTARTS)
+        return Operation(
+            operation=self._operation.name,
+            source=self._request.source,
+            change=change,
+            token=token,
+            secret_body=self._secret,
             submit_deadline=settings.submit_deadline,
             answer_timeout=settings.submit_answer_timeout,
             heartbeat_timeout=settings.heartbeat_timeout,
             interrupted_after=settings.interrupted_after_update
             if slow
             else settings.interrupted_after,
-        ),
-        memo=TaskMemo(
-            name=f"{operation.name} {operation.target}",
-            method=request.method,
-            uri=request.uri,
-            headers=tuple(f"{name}: {text}" for name, text in request.headers.items()),
-            body=shown,
-        ),
-        summary=operation.summary(shown),
-        machines=request.machines,
-    )
+            deadline=self._deadline,
+            abort_grace=settings.abort_grace,
+            apply_time=self._apply_time,
+        )
+
+    def _memo(self, claim: Claim, change: Change) -> TaskMemo:
+        return TaskMemo(
+            token=claim.token,
+            chosen=claim.chosen,
+            deadline=self._deadline,
+            name=f"{self._operation.name} {self._operation.target}",
+            method=change.method,
+            uri=change.uri,
+            headers=tuple(f"{name}: {text}" for name, text in change.headers.items()),
+            body=change.body,
+        )
+
+    @property
+    def _deadline(self) -> float | None:
+        """The caller's, or that of its kind; none while it waits for its time."""
+        if self.wishes.timeout is not None:
+            return self.wishes.timeout
+        if self._waits_for_its_time:
+            return None
+        return deadline_of(self._gateway.settings, self._operation)
+
+    @property
+    def _waits_for_its_time(self) -> bool:
+        return self._apply_time is not None and self._apply_time.value != "Immediate"

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import JsonValue
 from starlette.exceptions import HTTPException
 
 from activities.errors import answer_to
@@ -27,6 +28,29 @@ def refuse(
     """Return the error that refuses a request with one message of the Base registry."""
     message = base_message(key, *args, text=text, resolution=resolution)
     return RequestRefusedError(message, status=status, headers=headers)
+
+
+def task_in_use(task_uri: str | None) -> RequestRefusedError:
+    """Return the 409 that names the running task which is in the way.
+
+    Without a URI it is the task of another, whom the caller may not see.
+    """
+    if task_uri is None:
+        return refuse(
+            "ResourceInUse",
+            text="The task of another is in the way: it has not ended.",
+            resolution="Try again later, or send Task-Conflict: queue.",
+        )
+    message = base_message(
+        "ResourceInUse",
+        text=f"The task {task_uri} is in the way: it has not ended.",
+        resolution=f"Wait for the end of {task_uri} or cancel it, then try again.",
+    )
+    oem: dict[str, JsonValue] = {"Taskfish": {"Task": {"@odata.id": task_uri}}}
+    return RequestRefusedError(
+        message.model_copy(update={"oem": oem}),
+        headers={"Link": f'<{task_uri}>; rel="task"'},
+    )
 
 
 def error_response(

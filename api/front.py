@@ -2,8 +2,9 @@
 
 import logging
 import re
+import secrets
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import error_response
@@ -11,16 +12,23 @@ from taskfish.redfish.messages import base_message
 
 logger = logging.getLogger(__name__)
 
+METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "TRACE")
 _AMBIGUOUS = re.compile(rb"//|%2f|%5c|%2e|%00|%23|#|\\|/\.\.?(?:[/;]|$)", re.IGNORECASE)
 _HEADERS = {"OData-Version": "4.0", "Cache-Control": "no-cache"}
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Front:
     """Wraps the app: refuses ambiguous paths, drops one trailing slash, adds headers,
     and answers what nobody expected with an error of Redfish's form.
 
+    A method that is none of HTTP's is served as TRACE is, which no resource has: with
+    the same refusal, behind the same login.
+
     An encoded slash or a dot segment could reach another source than the one that was
-    checked, so such a path is no resource (contracts.md 10).
+    checked, so such a path is no resource (contracts.md 10). `request.state` has the
+    `request_id`, the client's own or a new one; `preference_applied` is what a route
+    has honoured of the Prefer header.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -33,6 +41,8 @@ class Front:
             return
 
         answered = False
+        state = scope.setdefault("state", {})
+        state["request_id"] = _request_id(Headers(scope=scope))
 
         async def send_with_headers(message: Message) -> None:
             nonlocal answered
@@ -41,6 +51,9 @@ class Front:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                headers["X-Request-Id"] = state["request_id"]
+                if applied := state.get("preference_applied"):
+                    headers["Preference-Applied"] = applied
             await send(message)
 
         raw: bytes = scope["raw_path"].partition(b"?")[0]
@@ -50,6 +63,8 @@ class Front:
             return
         if raw.endswith(b"/") and raw not in (b"/", b"/redfish/v1/"):
             scope = {**scope, "path": scope["path"][:-1], "raw_path": raw[:-1]}
+        if scope["method"] not in METHODS:
+            scope = {**scope, "method": "TRACE"}
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
@@ -58,3 +73,11 @@ class Front:
             logger.exception("%s %s failed", scope["method"], scope["path"])
             failed = error_response(base_message("InternalError"))
             await failed(scope, receive, send_with_headers)
+
+
+def _request_id(headers: Headers) -> str:
+    """Return the client's X-Request-Id, or a new one if there is none or a bad one."""
+    given = headers.getlist("X-Request-Id")
+    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+        return given[0]
+    return secrets.token_hex(16)

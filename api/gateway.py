@@ -5,16 +5,22 @@ from dataclasses import dataclass
 from fastapi import Request
 from temporalio.client import Client
 
+from activities.removal import TaskRemoval
+from api.logins import Logins
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.plugins.connections import Connections
 from taskfish.settings import Settings
+from taskfish.store.accounts import Accounts
 from taskfish.store.inventory import Inventory
 from taskfish.store.monitor_reads import MonitorReads
+from taskfish.store.requests import Requests
 from taskfish.store.schema_namespaces import SchemaNamespaces
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service import ServiceFacts
+from taskfish.store.service_settings import ServiceSettings
 from taskfish.store.sources import Sources
+from taskfish.store.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -29,9 +35,15 @@ class Gateway:
     sources: Sources
     inventory: Inventory
     secret_bodies: SecretBodies
+    requests: Requests
+    turns: Turns
     monitor_reads: MonitorReads
     namespaces: SchemaNamespaces
     facts: ServiceFacts
+    accounts: Accounts
+    logins: Logins
+    service_settings: ServiceSettings
+    removal: TaskRemoval
 
 
 async def gateway_of(request: Request) -> Gateway:

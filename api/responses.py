@@ -1,4 +1,4 @@
-"""Answers in Redfish's form: 202 with a task, a source's own answer, a resource."""
+"""Answers in Redfish's form: a resource of our own, a source's answer; tasks' URIs."""
 
 import re
 from collections.abc import Sequence
@@ -10,12 +10,10 @@ from taskfish.redfish.resources import (
     TASKS,
     Collection,
     RedfishModel,
-    Task,
 )
 from taskfish.redfish.task import Answer
 
-POLL_SECONDS = 1
-"""Retry-After of an open task: DMTF's tools and sushy take small whole numbers."""
+GET = ("GET", "HEAD")
 PASSED_HEADERS = ("Content-Type", "ETag", "Location", "Retry-After", "Allow")
 """What goes north of a source's headers (contracts.md 2)."""
 _VISIBLE = re.compile(r"[\x20-\x7e]+")
@@ -24,25 +22,13 @@ _VISIBLE = re.compile(r"[\x20-\x7e]+")
 
 def resource_response(
     resource: RedfishModel | Collection,
-    allowed: Sequence[str] = ("GET", "HEAD"),
+    allowed: Sequence[str] = GET,
     headers: dict[str, str] | None = None,
 ) -> Response:
     """Return one of the gateway's own resources."""
     return JSONResponse(
         resource.to_json(), headers={"Allow": ", ".join(allowed), **(headers or {})}
     )
-
-
-def accepted_response(task_id: str, task: Task | None) -> Response:
-    """Return 202 with a relative monitor Location and the Task (DSP0266 12.2)."""
-    headers = {
-        "Location": monitor_uri(task_id),
-        "Retry-After": str(POLL_SECONDS),
-        "Link": f'<{task_uri(task_id)}>; rel="task"',
-    }
-    if task is None:
-        return Response(status_code=202, headers=headers)
-    return JSONResponse(task.to_json(), status_code=202, headers=headers)
 
 
 def source_response(answer: Answer, allowed: Sequence[str] = ()) -> Response:
@@ -68,6 +54,10 @@ def task_uri(task_id: str) -> str:
     return f"{TASKS}/{task_id}"
 
 
-def monitor_uri(task_id: str) -> str:
-    """Return the URI of a task's monitor."""
-    return f"{TASK_MONITORS}/{task_id}"
+def monitor_uri(task_id: str, run_id: str | None = None) -> str:
+    """Return the URI of a task's monitor.
+
+    Where the caller chose the Id it names the run too: the next one with this Id is
+    another task (contracts.md 1).
+    """
+    return f"{TASK_MONITORS}/{task_id}{f'~{run_id}' if run_id else ''}"

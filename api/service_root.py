@@ -6,10 +6,16 @@ from fastapi.responses import JSONResponse, Response
 from api.errors import error_response
 from api.gateway import Gateway, gateway_of
 from api.responses import resource_response
-from api.task_reader import TEMPORAL_FAULTS
+from api.temporal_faults import TEMPORAL_FAULTS
+from taskfish.redfish.account_resources import ACCOUNT_SERVICE
 from taskfish.redfish.links import ROOT
 from taskfish.redfish.messages import base_message
-from taskfish.redfish.metadata import SERVICE_NAMESPACES, metadata_document
+from taskfish.redfish.metadata import (
+    OEM_SCHEMA,
+    SERVICE_NAMESPACES,
+    metadata_document,
+    oem_schema_document,
+)
 from taskfish.redfish.resources import (
     AGGREGATION_SERVICE,
     TASK_SERVICE,
@@ -52,6 +58,7 @@ async def root(gateway: Gateway = Depends(gateway_of)) -> Response:
             systems=link(f"{ROOT}/Systems"),
             chassis=link(f"{ROOT}/Chassis"),
             managers=link(f"{ROOT}/Managers"),
+            account_service=link(ACCOUNT_SERVICE),
             update_service=link(UPDATE_SERVICE),
             aggregation_service=link(AGGREGATION_SERVICE),
             tasks=link(TASK_SERVICE),
@@ -66,6 +73,7 @@ async def odata() -> Response:
         "Systems": f"{ROOT}/Systems",
         "Chassis": f"{ROOT}/Chassis",
         "Managers": f"{ROOT}/Managers",
+        "AccountService": ACCOUNT_SERVICE,
         "UpdateService": UPDATE_SERVICE,
         "AggregationService": AGGREGATION_SERVICE,
         "Tasks": TASK_SERVICE,
@@ -85,6 +93,16 @@ async def metadata(gateway: Gateway = Depends(gateway_of)) -> Response:
     seen = await gateway.namespaces.all()
     return Response(
         metadata_document({*SERVICE_NAMESPACES, *seen}),
+        media_type="application/xml",
+        headers={"Allow": "GET, HEAD"},
+    )
+
+
+@router.api_route(OEM_SCHEMA, methods=GET)
+async def oem_schema() -> Response:
+    """Return the schema of the gateway's own Oem objects, open like $metadata."""
+    return Response(
+        oem_schema_document(),
         media_type="application/xml",
         headers={"Allow": "GET, HEAD"},
     )

@@ -1,153 +1,149 @@
-"""/redfish/v1/TaskService: the service, its Tasks and their monitors."""
+"""/redfish/v1/TaskService: the service itself."""
 
-import json
 from datetime import UTC, datetime, timedelta
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
+from pydantic import JsonValue, ValidationError
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
+from api.bodies import json_body
 from api.errors import refuse
+from api.etags import wanted_etags
 from api.gateway import Gateway, gateway_of
-from api.responses import (
-    accepted_response,
-    monitor_uri,
-    resource_response,
-    source_response,
-    task_uri,
+from api.maintenance_window import changed_window
+from api.responses import resource_response
+from api.task_removal import remove_ended_tasks
+from api.temporal_faults import TEMPORAL_FAULTS, unavailable
+from taskfish.errors import RequestRefusedError
+from taskfish.redfish.apply_time import MAINTENANCE_WINDOW
+from taskfish.redfish.messages import base_message
+from taskfish.redfish.requests import (
+    TASK_SERVICE_READ_ONLY,
+    TaskServiceBody,
+    messages_of,
 )
-from api.task_reader import TaskView
-from taskfish.errors import TemporalUnavailableError
 from taskfish.redfish.resources import (
     TASK_SERVICE,
     TASKS,
+    Action,
     Status,
-    Task,
-    TaskLinks,
-    TaskPayload,
     TaskService,
-    collection,
     link,
-    links,
 )
 from taskfish.redfish.schema import SCHEMA
-from taskfish.redfish.task import TaskState
+from taskfish.store.service_settings import TaskServiceOptions
+from taskfish.temporal import RPC_TIMEOUT
 
 router = APIRouter()
 GET = ["GET", "HEAD"]
+DELETE_ALL = "TaskService.DeleteAllCompletedTasks"
+DELETE_ALL_URI = f"{TASK_SERVICE}/Actions/{DELETE_ALL}"
+_TIMEOUT = "TaskAutoDeleteTimeoutMinutes"
 
 
-@router.api_route("/redfish/v1/TaskService", methods=GET)
+@router.api_route(TASK_SERVICE, methods=GET)
 async def task_service(gateway: Gateway = Depends(gateway_of)) -> Response:
     """Return the TaskService."""
-    expiry = round(gateway.settings.task_monitor_auto_expiry)
-    return resource_response(
-        TaskService(
-            odata_id=TASK_SERVICE,
-            odata_type=SCHEMA.odata_type("TaskService"),
-            id="TaskService",
-            name="Task Service",
-            date_time=datetime.now(UTC).replace(microsecond=0),
-            completed_task_over_write_policy="Oldest",
-            life_cycle_event_on_task_state_change=False,
-            service_enabled=True,
-            task_monitor_auto_expiry_seconds=expiry,
-            status=Status(),
-            tasks=link(TASKS),
-        )
-    )
+    return _response(await gateway.service_settings.read())
 
 
-@router.api_route("/redfish/v1/TaskService/Tasks", methods=GET)
-async def tasks(gateway: Gateway = Depends(gateway_of)) -> Response:
-    """Return the collection of all tasks: the open ones first, then the last ended."""
-    found = [task_uri(task_id) async for task_id in gateway.tasks.ids()]
-    return resource_response(collection(TASKS, "TaskCollection", "Tasks", found))
-
-
-@router.api_route("/redfish/v1/TaskService/Tasks/{task_id}", methods=GET)
-async def task(task_id: str, gateway: Gateway = Depends(gateway_of)) -> Response:
-    """Return a Task: 200 at all times, also while it runs (DSP0266 12.2)."""
-    view = await _view(gateway, task_id, task_uri(task_id))
-    has_monitor = await _monitor_is_there(gateway, view)
-    return resource_response(task_resource(view, has_monitor))
-
-
-@router.api_route("/redfish/v1/TaskService/TaskMonitors/{task_id}", methods=GET)
-async def task_monitor(
-    task_id: str, gateway: Gateway = Depends(gateway_of)
+@router.patch(TASK_SERVICE)
+async def change_task_service(
+    request: Request,
+    body: dict[str, JsonValue] = Depends(json_body),
+    gateway: Gateway = Depends(gateway_of),
 ) -> Response:
-    """Return 202 until the end, then the operation's own answer until it expires."""
-    uri = monitor_uri(task_id)
-    view = await _view(gateway, task_id, uri)
-    if not view.state.ended:
-        response = accepted_response(task_id, task_resource(view, has_monitor=True))
-        response.headers["Allow"] = ", ".join(GET)
-        return response
-    if not await _monitor_is_there(gateway, view):
-        raise refuse("ResourceMissingAtURI", uri)
-    answer = await gateway.tasks.answer(view)
-    await gateway.monitor_reads.note((view.id, view.run_id))
-    return source_response(answer, GET)
+    """Change how long tasks and monitors are kept, whether changes may start, and the
+    maintenance window of those that bring none.
+
+    400 for what cannot be, 412 if the resource is not the version of If-Match. Other
+    processes follow within 2 seconds.
+    """
+    change, window = _checked(body), await changed_window(gateway, body)
+    if "task_auto_delete_timeout_minutes" in change.model_fields_set:
+        await _check_retention(gateway, change.task_auto_delete_timeout_minutes)
+    options = await gateway.service_settings.change(
+        change.model_dump(exclude_unset=True) | window, wanted_etags(request)
+    )
+    if options is None:
+        raise refuse("PreconditionFailed")
+    return _response(options)
 
 
-async def accepted_task(gateway: Gateway, task_id: str) -> Response:
-    """Return the 202 of a task that has just started, with the Task if readable."""
+@router.post(DELETE_ALL_URI)
+async def delete_all_completed_tasks(
+    body: dict[str, JsonValue] = Depends(json_body),
+    gateway: Gateway = Depends(gateway_of),
+) -> Response:
+    """Remove every task that has ended by now: 204, also while many are still going."""
+    if body:
+        raise refuse("ActionParameterUnknown", DELETE_ALL, next(iter(body))[:80])
+    await remove_ended_tasks(gateway)
+    return Response(status_code=204)
+
+
+def _response(options: TaskServiceOptions) -> Response:
+    enabled, window = options.service_enabled, options.maintenance_window
+    service = TaskService(
+        odata_id=TASK_SERVICE,
+        odata_type=SCHEMA.odata_type("TaskService"),
+        odata_etag=options.etag,
+        id="TaskService",
+        name="Task Service",
+        date_time=datetime.now(UTC).replace(microsecond=0),
+        completed_task_over_write_policy=options.overwrite_policy,
+        life_cycle_event_on_task_state_change=False,
+        service_enabled=enabled,
+        task_auto_delete_timeout_minutes=options.task_auto_delete_timeout_minutes,
+        task_monitor_auto_expiry_seconds=options.task_monitor_auto_expiry_seconds,
+        status=Status(state="Enabled" if enabled else "Disabled"),
+        tasks=link(TASKS),
+        actions={f"#{DELETE_ALL}": Action(target=DELETE_ALL_URI)},
+        maintenance_window=window.to_json() if window else None,
+    )
+    return resource_response(service, (*GET, "PATCH"), {"ETag": options.etag})
+
+
+def _checked(body: dict[str, JsonValue]) -> TaskServiceBody:
+    """Return a checked PATCH; annotations of OData are ignored (DSP0266, PATCH)."""
+    values = {name: value for name, value in body.items() if "@odata." not in name}
+    if not values:
+        raise refuse("NoOperation")
+    values.pop(MAINTENANCE_WINDOW, None)
     try:
-        view = await gateway.tasks.read(task_id)
-    except TemporalUnavailableError:
-        view = None
-    return accepted_response(task_id, task_resource(view, True) if view else None)
+        return TaskServiceBody.model_validate(values)
+    except ValidationError as error:
+        messages = messages_of(error, read_only=TASK_SERVICE_READ_ONLY)
+        raise RequestRefusedError(*messages) from error
 
 
-def task_resource(view: TaskView, has_monitor: bool) -> Task:
-    """Return the Task resource of a view (Task v1.7.4)."""
-    created = view.created
-    return Task(
-        odata_id=task_uri(view.id),
-        odata_type=SCHEMA.odata_type("Task"),
-        id=view.id,
-        name=view.request.name,
-        task_state=view.state,
-        task_status=view.status,
-        start_time=view.started,
-        end_time=view.ended,
-        percent_complete=view.percent,
-        task_monitor=monitor_uri(view.id) if has_monitor else None,
-        hide_payload=False,
-        payload=_payload(view),
-        messages=[message.to_json() for message in view.messages],
-        links=TaskLinks(
-            created_resources=links(created), created_resources_count=len(created)
+async def _check_retention(gateway: Gateway, minutes: int) -> None:
+    """Raise 400 if Temporal would forget tasks before their time (contracts.md 8)."""
+    kept = await _kept_by_temporal(gateway)
+    if timedelta(minutes=minutes) > kept:
+        longest = int(kept / timedelta(minutes=1))
+        how = (
+            f"Choose at most {longest}, or give the Temporal namespace a longer "
+            "retention (`taskfish temporal setup`)."
         )
-        if created
-        else None,
-    )
+        message = base_message(
+            "PropertyValueOutOfRange",
+            str(minutes),
+            _TIMEOUT,
+            resolution=how,
+            related=(f"#/{_TIMEOUT}",),
+        )
+        raise RequestRefusedError(message)
 
 
-async def _view(gateway: Gateway, task_id: str, uri: str) -> TaskView:
-    view = await gateway.tasks.read(task_id)
-    if view is None:
-        raise refuse("ResourceMissingAtURI", uri)
-    return view
-
-
-async def _monitor_is_there(gateway: Gateway, view: TaskView) -> bool:
-    """Say whether a task still has a monitor: not once cancelled, nor expired."""
-    if not view.state.ended:
-        return True
-    if view.state is TaskState.CANCELLED:
-        return False
-    run = (view.id, view.run_id)
-    first_read = (await gateway.monitor_reads.first_read([run])).get(run)
-    expiry = timedelta(seconds=gateway.settings.task_monitor_auto_expiry)
-    return first_read is None or datetime.now(UTC) < first_read + expiry
-
-
-def _payload(view: TaskView) -> TaskPayload:
-    request = view.request
-    return TaskPayload(
-        target_uri=request.uri,
-        http_operation=request.method,
-        http_headers=list(request.headers),
-        json_body="" if request.body is None else json.dumps(request.body),
-    )
+async def _kept_by_temporal(gateway: Gateway) -> timedelta:
+    """Return how long Temporal itself keeps what has ended."""
+    request = DescribeNamespaceRequest(namespace=gateway.temporal.namespace)
+    try:
+        found = await gateway.temporal.workflow_service.describe_namespace(
+            request, timeout=RPC_TIMEOUT
+        )
+    except TEMPORAL_FAULTS as error:
+        raise unavailable(error) from error
+    return found.config.workflow_execution_retention_ttl.ToTimedelta()

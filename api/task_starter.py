@@ -1,22 +1,24 @@
-"""Start a change as a durable task, or refuse it (D1, D2)."""
+"""Start a durable task in Temporal, once, whatever becomes of the answer (D1, D2)."""
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
+from temporalio.api.common.v1 import Memo, Payload
+from temporalio.api.enums.v1 import WorkflowIdReusePolicy
+from temporalio.api.sdk.v1 import UserMetadata
+from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 from temporalio.client import Client
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDReusePolicy,
-)
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.converter import encode_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.errors import refuse
-from api.task_reader import TEMPORAL_FAULTS, unavailable
+from api.temporal_faults import TEMPORAL_FAULTS, unavailable
 from taskfish.errors import TemporalUnavailableError
 from taskfish.redfish.operations import OperationName
 from taskfish.redfish.task import TaskState
@@ -24,10 +26,12 @@ from taskfish.temporal import (
     MAX_SEARCH_ATTRIBUTE,
     TASK_OPERATION,
     TASK_OWNER,
+    TASK_REQUEST_ID,
     TASK_RESOURCE_TYPE,
     TASK_RESOURCES,
     TASK_SOURCE,
     TASK_STATE,
+    TASK_TAGS,
     TASK_TARGET,
 )
 from workflows.task import TASK_MEMO, TaskMemo
@@ -35,7 +39,7 @@ from workflows.task import TASK_MEMO, TaskMemo
 STARTS_AT_ONCE = 16
 FIRST_TRY_SECONDS = 1.5
 NEXT_TRY_SECONDS = 0.7
-"""The first try, the look and the second try end within three seconds in all."""
+"""The first try, the second and a last look end within three seconds in all."""
 _REFUSALS = frozenset(
     {
         RPCStatusCode.INVALID_ARGUMENT,
@@ -52,7 +56,8 @@ _REFUSALS = frozenset(
 class Start:
     """One task to be started: its Id, what it does, for whom, on what.
 
-    `machines` are the URIs of the members that it touches.
+    `memo.token` is this one start: repeated, it gives the same run. `machines` are the
+    URIs of the members that it touches.
     """
 
     task_id: str
@@ -62,6 +67,8 @@ class Start:
     input: BaseModel
     memo: TaskMemo
     summary: str
+    request_id: str
+    tags: tuple[str, ...] = ()
     machines: tuple[str, ...] = ()
 
 
@@ -74,23 +81,39 @@ class TaskStarter:
         self._places = asyncio.Semaphore(STARTS_AT_ONCE)
         self._answers = False
 
-    async def start(self, start: Start) -> None:
-        """Start the workflow; return when it surely runs.
+    async def start(self, start: Start) -> str | None:
+        """Start the workflow and return its run id when it surely has started.
 
-        A start whose answer is lost is looked for and repeated once with the same id.
-        Raises `TemporalUnavailableError` when it surely has not started, and 503
-        naming the task when nobody knows.
+        None: the Id is in use by another task. A start whose answer is lost is
+        repeated, which starts nothing twice. Raises `TemporalUnavailableError` when it
+        surely has not started, and 503 naming the task when nobody knows.
         """
         async with self._places:
             if not self._answers:
                 await self._reach()
-            if await self._try(start, FIRST_TRY_SECONDS):
-                return
-            self._answers = False
-            if not await self._is_missing(start.task_id):
-                return
-            if not await self._try(start, NEXT_TRY_SECONDS):
-                raise _lost_start(start.task_id)
+            request = await self._request(start)
+            try:
+                return await self._try(request, FIRST_TRY_SECONDS, retry=False)
+            except TimeoutError:
+                self._answers = False
+            return await self._start_again(request, start)
+
+    async def _start_again(
+        self, request: StartWorkflowExecutionRequest, start: Start
+    ) -> str:
+        """Repeat a start whose answer was lost, then look for it.
+
+        Only a run says what became of the first try: it may have started though the
+        next is refused, or another task has the Id by now.
+        """
+        run_id = None
+        with suppress(TimeoutError, TemporalUnavailableError):
+            run_id = await self._try(request, NEXT_TRY_SECONDS, retry=True)
+        if run_id is None:
+            run_id = await self._run_of(start)
+        if run_id is None:
+            raise _lost_start(start.task_id)
+        return run_id
 
     async def _reach(self) -> None:
         """Find out whether Temporal answers at all, before anything is started."""
@@ -101,38 +124,70 @@ class TaskStarter:
             raise TemporalUnavailableError("Temporal does not answer") from error
         self._answers = True
 
-    async def _try(self, start: Start, seconds: float) -> bool:
-        """Start once; say whether it surely runs. Raises what Temporal refuses."""
+    async def _try(
+        self, request: StartWorkflowExecutionRequest, seconds: float, *, retry: bool
+    ) -> str | None:
+        """Start it; return the run, None if another task has the Id.
+
+        Raises `TimeoutError` for a lost answer, and `TemporalUnavailableError` for a
+        refusal. With `retry` the SDK repeats it: what it returns is then said of the
+        last time alone, and tells nothing of an answer that was lost before.
+        """
+        service = self._client.workflow_service
         try:
             async with asyncio.timeout(seconds):
-                await self._client.start_workflow(
-                    start.operation.name,
-                    start.input,
-                    id=start.task_id,
-                    task_queue=self._task_queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    memo={TASK_MEMO: start.memo},
-                    search_attributes=_search_attributes(start),
-                    static_summary=start.summary,
+                started = await service.start_workflow_execution(
+                    request, retry=retry, timeout=timedelta(seconds=seconds)
                 )
-        except WorkflowAlreadyStartedError:
-            return True
-        except (*TEMPORAL_FAULTS, TimeoutError) as error:
-            if isinstance(error, RPCError) and error.status in _REFUSALS:
+        except TEMPORAL_FAULTS as error:
+            status = error.status if isinstance(error, RPCError) else None
+            if status is RPCStatusCode.ALREADY_EXISTS:
+                return None
+            if status in _REFUSALS:
                 raise unavailable(error) from error
-            return False
-        return True
+            raise TimeoutError from error
+        return started.first_execution_run_id or started.run_id
 
-    async def _is_missing(self, task_id: str) -> bool:
-        """Say whether Temporal does not know the task; raise 503 if it is silent."""
+    async def _run_of(self, start: Start) -> str | None:
+        """Return the run of this very start, None if it is not to be seen."""
+        handle = self._client.get_workflow_handle(start.task_id)
         try:
             async with asyncio.timeout(NEXT_TRY_SECONDS):
-                await self._client.get_workflow_handle(task_id).describe()
-        except (*TEMPORAL_FAULTS, TimeoutError) as error:
-            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
-                return True
-            raise _lost_start(task_id) from error
-        return False
+                run = await handle.describe()
+                memo = TaskMemo.model_validate((await run.memo())[TASK_MEMO])
+        except (*TEMPORAL_FAULTS, TimeoutError):
+            return None
+        return run.run_id if memo.token == start.memo.token else None
+
+    async def _request(self, start: Start) -> StartWorkflowExecutionRequest:
+        """Return the request; its id is the token, by which Temporal knows it again.
+
+        The client's own `start_workflow` makes a new id for each try.
+        """
+        converter = self._client.data_converter
+        policy = (
+            WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+            if start.memo.chosen
+            else WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+        )
+        request = StartWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            workflow_id=start.task_id,
+            request_id=start.memo.token,
+            identity=self._client.identity,
+            workflow_id_reuse_policy=policy,
+            memo=Memo(fields={TASK_MEMO: await self._payload(start.memo)}),
+            user_metadata=UserMetadata(summary=await self._payload(start.summary)),
+        )
+        request.workflow_type.name = start.operation.name
+        request.task_queue.name = self._task_queue
+        request.input.payloads.extend(await converter.encode([start.input]))
+        encode_search_attributes(_search_attributes(start), request.search_attributes)
+        return request
+
+    async def _payload(self, value: object) -> Payload:
+        (payload,) = await self._client.data_converter.encode([value])
+        return payload
 
 
 def _lost_start(task_id: str) -> Exception:
@@ -141,6 +196,7 @@ def _lost_start(task_id: str) -> Exception:
         "5",
         text=f"Temporal does not say whether the task {task_id} has started.",
         resolution=f"Read the task {task_id} before repeating the request.",
+        headers={"Task-Id": task_id},
     )
 
 
@@ -152,8 +208,10 @@ def _search_attributes(start: Start) -> TypedSearchAttributes:
         TASK_RESOURCE_TYPE: start.operation.resource_type,
         TASK_SOURCE: start.source,
         TASK_OWNER: start.owner[:MAX_SEARCH_ATTRIBUTE],
+        TASK_REQUEST_ID: start.request_id,
+        TASK_TAGS: list(start.tags),
         TASK_RESOURCES: list(start.machines) or [start.memo.uri],
     }
     return TypedSearchAttributes(
-        [SearchAttributePair(key, value) for key, value in values.items()]
+        [SearchAttributePair(key, value) for key, value in values.items() if value]
     )

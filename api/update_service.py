@@ -1,17 +1,23 @@
 """/redfish/v1/UpdateService: the gateway's own, over the sources' firmware."""
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import JsonValue
 
+from api.accepted_modes import accepted_form
 from api.aggregated import member_at
-from api.authentication import authenticated
+from api.authentication import User, authenticated
 from api.bodies import json_body
-from api.changes import ChangeRequest, start_change
+from api.change_request import ChangeRequest
+from api.changes import answer_change
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
+from api.maintenance_window import offered_window
+from api.privileges import require_for
+from api.request_headers import TaskWishes, task_wishes
 from api.responses import resource_response
 from taskfish.errors import RequestRefusedError
+from taskfish.redfish.apply_time_support import apply_time_support
 from taskfish.redfish.inventory import Member
 from taskfish.redfish.requests import check_body
 from taskfish.redfish.resources import (
@@ -23,6 +29,7 @@ from taskfish.redfish.resources import (
     link,
 )
 from taskfish.redfish.schema import SCHEMA
+from taskfish.store.accounts import AcceptedForm
 
 ACTION = "UpdateService.SimpleUpdate"
 
@@ -30,8 +37,10 @@ router = APIRouter()
 
 
 @router.api_route(UPDATE_SERVICE, methods=["GET", "HEAD"])
-async def update_service() -> Response:
+async def update_service(gateway: Gateway = Depends(gateway_of)) -> Response:
     """Return the UpdateService."""
+    support = apply_time_support(ACTION, await offered_window(gateway))
+    action = SimpleUpdateAction(target=SIMPLE_UPDATE, apply_time_support=support)
     return resource_response(
         UpdateService(
             odata_id=UPDATE_SERVICE,
@@ -42,25 +51,28 @@ async def update_service() -> Response:
             status=Status(),
             firmware_inventory=link(f"{UPDATE_SERVICE}/FirmwareInventory"),
             software_inventory=link(f"{UPDATE_SERVICE}/SoftwareInventory"),
-            actions={f"#{ACTION}": SimpleUpdateAction(target=SIMPLE_UPDATE)},
+            actions={f"#{ACTION}": action},
         )
     )
 
 
 @router.post(SIMPLE_UPDATE)
 async def simple_update(
+    request: Request,
     body: dict[str, JsonValue] = Depends(json_body),
-    owner: str = Depends(authenticated),
+    user: User = Depends(authenticated),
+    wishes: TaskWishes = Depends(task_wishes),
+    form: AcceptedForm = Depends(accepted_form),
     gateway: Gateway = Depends(gateway_of),
 ) -> Response:
-    """Start an update of the source that the Targets belong to: 202.
+    """Start an update of the source that the Targets belong to, as a task.
 
     Without Targets only where there is one source: the schema means "all".
     """
     problems = check_body(ACTION, body)
     if problems:
         raise RequestRefusedError(*problems)
-    targets = await _members_at(gateway, body.get("Targets"))
+    targets = await _members_at(gateway, user, body.get("Targets"))
     source = _source_of(targets) if targets else await _only_source(gateway)
     change = ChangeRequest(
         method="POST",
@@ -68,15 +80,23 @@ async def simple_update(
         body=body,
         source=source,
         targets=targets,
-        owner=owner,
+        owner=user.name,
+        wishes=wishes,
     )
-    return await start_change(gateway, change)
+    return await answer_change(request, gateway, form, change)
 
 
-async def _members_at(gateway: Gateway, uris: JsonValue) -> tuple[Member, ...]:
-    """Return the members that the Targets lie in; raise 404 for an unknown one."""
-    listed = uris if isinstance(uris, list) else []
-    return tuple([await member_at(gateway, str(uri)) for uri in listed])
+async def _members_at(
+    gateway: Gateway, user: User, uris: JsonValue
+) -> tuple[Member, ...]:
+    """Return the members that the Targets lie in.
+
+    Raises 404 for an unknown one, 403 for one that the user may not change.
+    """
+    listed = [str(uri) for uri in uris] if isinstance(uris, list) else []
+    for uri in listed:
+        require_for(user, "POST", uri)
+    return tuple([await member_at(gateway, uri) for uri in listed])
 
 
 def _source_of(targets: tuple[Member, ...]) -> str:

@@ -14,6 +14,7 @@ TaskfishError
 │   ├── ForeignUriError          the source points to another host
 │   ├── UnreadableAnswerError    the source's answer is not what the protocol says
 │   ├── AbortRefusedError        the source does not abort its task
+│   ├── PauseRefusedError        the source does not pause its task, or resume it
 │   ├── SourceUnknownError       no such AggregationSource (any more)
 │   ├── SecretsGoneError         the secrets of a change were deleted before it was sent
 │   ├── UndecryptableError       a stored value cannot be decrypted
@@ -109,6 +110,12 @@ class UnreadableAnswerError(PermanentError):
 
 class AbortRefusedError(PermanentError):
     """The source does not abort the task it was asked to abort."""
+
+    message_key = "OperationNotAllowed"
+
+
+class PauseRefusedError(PermanentError):
+    """The source does not pause the task it was asked to pause, or to resume."""
 
     message_key = "OperationNotAllowed"
 

@@ -39,6 +39,7 @@ TASK_SOURCE = SearchAttributeKey.for_keyword("TaskSource")
 TASK_OWNER = SearchAttributeKey.for_keyword("TaskOwner")
 TASK_REQUEST_ID = SearchAttributeKey.for_keyword("TaskRequestId")
 PLUGIN_TASK = SearchAttributeKey.for_keyword("PluginTask")
+TASK_TAGS = SearchAttributeKey.for_keyword_list("TaskTags")
 TASK_RESOURCES = SearchAttributeKey.for_keyword_list("TaskResources")
 
 MAX_SEARCH_ATTRIBUTE = 255

@@ -13,6 +13,7 @@ from taskfish.plugins.connection import Connection
 from taskfish.redfish.task import TaskReport
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
+from taskfish.store.reset_waits import ResetWaits
 from taskfish.store.secret_bodies import SecretBodies
 
 PROGRAM = ("-m", "tests.crashing_worker")
@@ -46,6 +47,8 @@ BOUNDARIES = {
     "aborted": Boundary(Connection, "abort"),
     "forgetting": Boundary(SecretBodies, "forget", before=True),
     "admitted": Boundary(Inventory, "replace"),
+    "announced": Boundary(ResetWaits, "announce"),
+    "released": Boundary(ResetWaits, "forget", before=True),
     "watching": Boundary(SourceActivities, "watch", before=True),
 }
 

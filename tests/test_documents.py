@@ -48,6 +48,8 @@ async def test_first_session_of_the_readme_runs(running: Running) -> None:
         "HTTP/1.1 202 Accepted",
         '"TaskState": "Completed"',
         "ActionParameterValueNotInList",
+        '"Id": "night-1"',
+        "preference-applied: wait=20",
     ):
         assert expected in said
 

@@ -6,13 +6,18 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ConfigDict
 
     from taskfish.plugins.protocol import Change
+    from taskfish.redfish.apply_time import ApplyTime
+    from taskfish.redfish.turn import Turn
 
 
 class Operation(BaseModel):
     """What the API starts: a change of a northbound URI, and the limits it runs under.
 
-    `secret_body` refers to the body as it was sent; `change.body` has its secrets
-    masked. Durations are seconds.
+    `token` is this one start; the store's rows and the memo have it too (tasks that an
+    earlier version started have none). `secret_body`
+    refers to the body as it was sent; `change.body` has its secrets masked. `deadline`
+    counts from the first sending. `supersedes` are tasks that this one makes pointless:
+    they are told to end. Durations are seconds.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -20,8 +25,14 @@ class Operation(BaseModel):
     operation: str
     source: str
     change: Change
+    token: str = ""
     secret_body: str | None = None
     submit_deadline: float
     answer_timeout: float
     heartbeat_timeout: float
     interrupted_after: float
+    deadline: float | None = None
+    abort_grace: float = 30
+    apply_time: ApplyTime | None = None
+    turn: Turn = Turn()
+    supersedes: tuple[str, ...] = ()

@@ -22,6 +22,10 @@ A_WAIT_AT_MOST = timedelta(days=365)
 AN_ADMISSION_AT_MOST = timedelta(hours=1)
 """Backstop of one reading of all that a source has."""
 A_CALL_AT_MOST = timedelta(minutes=5)
+A_REMOVAL_AT_MOST = timedelta(hours=1)
+"""Backstop of one attempt to remove many tasks: the next one goes on."""
+A_REMOVAL_BEATS = timedelta(seconds=10)
+"""After how long without a sign of life it is begun by another worker."""
 
 FIRST_RETRY_PAUSE = 0.5
 LONGEST_RETRY_PAUSE = 15.0

@@ -1,12 +1,13 @@
 """What every task's workflow tells the world: its state, its words, its end."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ConfigDict, JsonValue
@@ -27,10 +28,15 @@ class TaskMemo(BaseModel):
     """What a Task says of its request, from its start to its removal.
 
     `body` is the request's with its secrets masked, `headers` are `Name: value`.
+    `token` tells this start from others with the same Id; `chosen` says that the
+    caller chose the Id; `deadline` is in seconds from the first sending.
     """
 
     model_config = ConfigDict(frozen=True)
 
+    token: str = ""
+    chosen: bool = False
+    deadline: float | None = None
     name: str
     method: str
     uri: str
@@ -120,12 +126,48 @@ async def finished(done: asyncio.Future[Result]) -> Result:
     return await asyncio.shield(done)
 
 
-async def pause(seconds: float, summary: str) -> None:
-    """Sleep durably; a cancel ends it early and is seen by `is_cancel_requested`."""
-    if is_cancel_requested():
-        return
+async def until(
+    condition: Callable[[], bool], seconds: float | None = None, summary: str = ""
+) -> None:
+    """Wait durably until something is so, or for so many seconds.
+
+    A cancel that comes meanwhile ends it too: it is seen by `is_cancel_requested`.
+    """
     try:
-        await workflow.sleep(timedelta(seconds=seconds), summary=summary)
+        await workflow.wait_condition(
+            condition, timeout=seconds, timeout_summary=summary or None
+        )
+    except TimeoutError:
+        return
     except asyncio.CancelledError:
         if not is_cancel_requested():
             raise
+
+
+async def until_or_cancel(
+    condition: Callable[[], bool], seconds: float | None = None, summary: str = ""
+) -> None:
+    """Wait as `until`, but not at all once a cancel was requested."""
+    await until(lambda: condition() or is_cancel_requested(), seconds, summary)
+
+
+async def end_others(task_ids: Sequence[str]) -> None:
+    """Cancel tasks that this one makes pointless, in its name; ended ones stay so."""
+    me = f"the task {workflow.info().workflow_id}, which takes its place"
+    for task_id in task_ids:
+        other = workflow.get_external_workflow_handle(task_id)
+        with suppress(FailureError):
+            await other.signal("Cancel", me)
+            await other.cancel(reason="another task takes its place")
+
+
+async def pause(seconds: float, summary: str) -> None:
+    """Wait durably; a cancel ends it early."""
+    await until(is_cancel_requested, seconds, summary)
+
+
+async def given_up(waiting: asyncio.Future[Any]) -> None:
+    """Cancel an activity whose result nobody needs any more."""
+    waiting.cancel()
+    with suppress(ActivityError, asyncio.CancelledError):
+        await waiting

@@ -11,6 +11,8 @@ from pydantic import JsonValue
 from taskfish.errors import (
     AbortRefusedError,
     CredentialsRefusedError,
+    PauseRefusedError,
+    PermanentError,
     PluginTaskGoneError,
     PrivilegeMissingError,
     SourceBusyError,
@@ -119,6 +121,18 @@ def refuse_unread(answer: Answer, name: str) -> None:
 
 def refuse_abort(answer: Answer, name: str) -> None:
     """Raise unless an abort was taken on."""
+    text = f"source {name} answered the abort with {answer.status}"
+    _refuse_control(answer, name, AbortRefusedError(text))
+
+
+def refuse_pause(answer: Answer, verb: str, name: str) -> None:
+    """Raise unless `verb`, "pause" or "resume", was taken on."""
+    text = f"source {name} answered the request to {verb} with {answer.status}"
+    _refuse_control(answer, name, PauseRefusedError(text))
+
+
+def _refuse_control(answer: Answer, name: str, refusal: PermanentError) -> None:
+    """Raise for an answer to what was asked of a task, `refusal` if it means no."""
     refuse_credentials(answer, name)
     if answer.succeeded:
         return
@@ -128,7 +142,7 @@ def refuse_abort(answer: Answer, name: str) -> None:
         raise busy(answer, name)
     if answer.status in _OUT_OF_REACH:
         raise out_of_reach(answer, name)
-    raise AbortRefusedError(f"source {name} answered the abort with {answer.status}")
+    raise refusal
 
 
 def passing_fault(answer: Answer, name: str) -> TransientError | None:

@@ -22,6 +22,7 @@ from taskfish.errors import (
     SourceUnreachableError,
     StoreUnavailableError,
 )
+from taskfish.plugins.abortable_actions import SYSTEMS, with_abortable_actions
 from taskfish.plugins.discovery import Discovery, discover
 from taskfish.plugins.protocol import Accepted, Answered, Change, ListedTask, Plugin
 from taskfish.redfish.links import PREFIXED_COLLECTIONS, LinkMap
@@ -74,10 +75,16 @@ class Connection:
         self._refused = False
 
     async def read(self, uri: str) -> Answer:
-        """GET a resource by its northbound URI, links and Id translated."""
+        """GET a resource by its northbound URI, links and Id translated.
+
+        A system also shows which of its resets can be aborted.
+        """
         async with self._watched():
             answer = await self.plugin.read(self._south(uri))
-        return _with_member_id(self._north(answer), uri)
+        north = _with_member_id(self._translated(answer), uri)
+        if uri.rpartition("/")[0] == SYSTEMS:
+            return with_abortable_actions(north, self.plugin.abortable_resets)
+        return north
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Take one of the source's concurrent calls for a `submit`, if soon free."""
@@ -86,7 +93,7 @@ class Connection:
     async def submit(self, change: Change) -> Accepted | Answered:
         """Send a change once, within a `turn`, its URI and links translated.
 
-        A task that has ended already is as good as an answer.
+        A task that has ended already and cannot be asked for is as good as an answer.
         """
         south = change.model_copy(
             update={
@@ -99,7 +106,7 @@ class Connection:
         if isinstance(submission, Answered):
             return Answered(answer=self._north(submission.answer))
         report = self._report(submission.report)
-        if report.answer is not None:
+        if report.answer is not None and not submission.task.uri:
             return Answered(answer=report.answer)
         return Accepted(task=submission.task, report=report)
 
@@ -112,6 +119,16 @@ class Connection:
         """Ask the source to abort its task."""
         async with self._watched():
             await self.plugin.abort(task)
+
+    async def pause(self, task: PluginTask) -> None:
+        """Ask the source to suspend its task."""
+        async with self._watched():
+            await self.plugin.pause(task)
+
+    async def resume(self, task: PluginTask) -> None:
+        """Ask the source to go on with its task."""
+        async with self._watched():
+            await self.plugin.resume(task)
 
     async def list_tasks(self) -> AsyncIterator[ListedTask]:
         """Yield the source's own tasks, what they changed named as northbound."""
@@ -164,6 +181,12 @@ class Connection:
         return south + separator + fragment
 
     def _north(self, answer: Answer) -> Answer:
+        """Return a change's answer northbound; a member in it has its name there."""
+        north = self._translated(answer)
+        body = north.body if isinstance(north.body, dict) else {}
+        return _with_member_id(north, str(body.get("@odata.id", "")).rstrip("/"))
+
+    def _translated(self, answer: Answer) -> Answer:
         headers = dict(answer.headers)
         for name in [name for name in headers if name.lower() == "location"]:
             location = self._north_location(headers.pop(name))

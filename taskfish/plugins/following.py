@@ -23,27 +23,36 @@ async def follow(task: PluginTask, get: Get, name: str) -> TaskReport:
     if report is None:
         where = f"has no task at {task.uri} (any more)" if task.uri else "named no task"
         raise PluginTaskGoneError(f"source {name} {where}")
+    refuse_other_task(task, report, name)
+    return report
+
+
+def refuse_other_task(task: PluginTask, report: TaskReport, name: str) -> None:
+    """Raise `PluginTaskGoneError` if the report is of a task that began later."""
     if task.started and report.started and report.started != task.started:
         raise PluginTaskGoneError(
             f"source {name} has another task at {task.uri}: it started"
             f" {report.started.isoformat()}, ours {task.started.isoformat()}"
         )
-    return report
 
 
 async def _from_monitor(task: PluginTask, get: Get, name: str) -> TaskReport | None:
-    """Return what the monitor says, joined at the end with the Task; None if gone."""
+    """Return what the monitor says, None if it is gone.
+
+    Joined with the Task at the end, and while the monitor shows none of it.
+    """
     answer = await get(task.monitor or "")
     if answer.status in GONE:
         return None
     refuse_credentials(answer, name)
     fault = passing_fault(answer, name)
     report = report_of(answer)
-    if fault is None and (report.answer is None or is_task(answer.body)):
+    if fault is None and is_task(answer.body):
         return report
     detail = await _detail(task, get)
     if fault is None:
-        return _joined(report, detail)
+        join = _filled if report.answer is None else _joined
+        return join(report, detail)
     if detail is None or not detail.state.ended:
         raise fault
     return detail
@@ -71,6 +80,17 @@ async def _detail(task: PluginTask, get: Get) -> TaskReport | None:
     if not answer.succeeded or not is_task(answer.body):
         return None
     return report_of(answer)
+
+
+def _filled(monitor: TaskReport, task: TaskReport | None) -> TaskReport:
+    """Add an open Task to what a monitor says that shows nothing of it.
+
+    A Task that has ended leaves the end to the monitor, which has the final answer.
+    """
+    if task is None or task.state.ended:
+        return monitor
+    own = monitor.model_dump(include={"abortable", "retry_after"}, exclude_none=True)
+    return task.model_copy(update=own)
 
 
 def _joined(final: TaskReport, task: TaskReport | None) -> TaskReport:

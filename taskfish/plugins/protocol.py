@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from taskfish.redfish.task import Answer, PluginTask, TaskReport
 
 ChangeMethod = Literal["POST", "PATCH", "PUT", "DELETE"]
+ABORTABLE_RESETS: tuple[str, ...] = ("GracefulShutdown", "GracefulRestart", "Nmi")
+"""The ResetTypes that wait for the operating system, and may wait for ever."""
 
 
 class Change(BaseModel):
@@ -75,6 +77,8 @@ class Identity(BaseModel):
 
     uuid: str | None = None
     has_accounts: bool = False
+    has_tasks: bool = False
+    """Whether it makes tasks of its own, which can be followed and aborted."""
     aggregates: bool = True
     """False for an ODIM plugin, which has no systems of its own."""
 
@@ -92,6 +96,8 @@ class Plugin(Protocol):
     """Whether `list_tasks` can find a task that our client never heard of."""
     sends_preconditions: bool
     """Whether If-Match of the caller reaches the source."""
+    abortable_resets: tuple[str, ...]
+    """The ResetTypes of a ComputerSystem.Reset that can be aborted under way."""
 
     async def identify(self) -> Identity:
         """Say who answers, having proved that the credentials are good."""
@@ -135,6 +141,20 @@ class Plugin(Protocol):
         Passes the limit of concurrent calls. Raises `AbortRefusedError` when the
         source does not abort it, `PluginTaskGoneError` when it is over.
         """
+        ...
+
+    async def pause(self, task: PluginTask) -> None:
+        """Ask the source to suspend its task; it is Suspended when `poll` says so.
+
+        Passes the limit of concurrent calls and may be repeated. Raises
+        `PauseRefusedError` when the task does not offer it or the source refuses,
+        `PluginTaskGoneError` when it is over, `ForeignUriError` when what it offers
+        leads elsewhere.
+        """
+        ...
+
+    async def resume(self, task: PluginTask) -> None:
+        """Ask the source to go on with its task; raises what `pause` raises."""
         ...
 
     def list_tasks(self) -> AsyncIterator[ListedTask]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pydantic import JsonValue
 
 from taskfish.plugins.answers import retry_after
+from taskfish.plugins.task_actions import pause_actions
 from taskfish.redfish.foreign_messages import messages_of, severity_of
 from taskfish.redfish.messages import (
     Message,
@@ -63,9 +64,12 @@ def plugin_task(answer: Answer, instance: str | None = None) -> PluginTask:
 
 
 def accepted_report(answer: Answer) -> TaskReport:
-    """Return what the answer that accepts a change says of the task it made."""
+    """Return what the answer that accepts a change says of the task it made.
+
+    Its Allow is about the resource that was changed, not about the task.
+    """
     if is_task(answer.body) or answer.status == 202:
-        return report_of(answer)
+        return report_of(answer).model_copy(update={"abortable": None})
     return TaskReport(state=TaskState.RUNNING, retry_after=retry_after(answer))
 
 
@@ -80,7 +84,11 @@ def report_of(answer: Answer) -> TaskReport:
         if report.state.ended or answer.status < 400:
             return report
     if answer.status == 202:
-        return TaskReport(state=TaskState.RUNNING, retry_after=retry_after(answer))
+        return TaskReport(
+            state=TaskState.RUNNING,
+            retry_after=retry_after(answer),
+            abortable=_abortable(answer),
+        )
     location = answer.header("Location")
     return TaskReport(
         state=TaskState.COMPLETED if answer.succeeded else TaskState.EXCEPTION,
@@ -95,15 +103,26 @@ def _task_report(body: dict[str, JsonValue], answer: Answer) -> TaskReport:
     state = _STATES.get(str(body.get("TaskState")).lower(), TaskState.RUNNING)
     created = tuple(_created(body.get("Links")))
     messages = _with_verdict(messages_of(body), body, state)
+    ended = state.ended
     return TaskReport(
         state=state,
         percent=_percent(body.get("PercentComplete"), state),
         messages=messages,
         created=created,
         started=_started(body.get("StartTime")),
-        answer=_derived(state, messages, created, answer) if state.ended else None,
-        retry_after=None if state.ended else retry_after(answer),
+        answer=_derived(state, messages, created, answer) if ended else None,
+        retry_after=None if ended else retry_after(answer),
+        abortable=None if ended else _abortable(answer),
+        pausable=not ended and pause_actions(body) is not None,
     )
+
+
+def _abortable(answer: Answer) -> bool | None:
+    """Return whether Allow has DELETE, None without Allow (DSP0266 12.2)."""
+    allow = answer.header("Allow")
+    if allow is None:
+        return None
+    return "DELETE" in [method.strip().upper() for method in allow.split(",")]
 
 
 def _derived(

@@ -29,6 +29,7 @@ class Message(BaseModel):
     severity: Severity = Field(default="OK", alias="MessageSeverity")
     resolution: str | None = Field(default=None, alias="Resolution")
     related_properties: tuple[str, ...] = Field(default=(), alias="RelatedProperties")
+    oem: dict[str, JsonValue] | None = Field(default=None, alias="Oem")
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the Redfish form, without what is empty."""
@@ -100,6 +101,16 @@ _BASE: dict[str, Entry] = {
         "The resource has no property %1.",
         "Leave the property out.",
     ),
+    "PropertyValueConflict": Entry(
+        "Warning",
+        "The value of property %1 does not go together with that of %2.",
+        "Change one of the two.",
+    ),
+    "NoOperation": Entry(
+        "Warning",
+        "The body holds nothing to change.",
+        "Add the properties that are to change.",
+    ),
     "PropertyNotWritable": Entry(
         "Warning",
         "The property %1 cannot be written.",
@@ -109,6 +120,11 @@ _BASE: dict[str, Entry] = {
         "Critical",
         "The resource does not know the action %1.",
         "Use one of the actions that the resource lists.",
+    ),
+    "ActionParameterUnknown": Entry(
+        "Warning",
+        "The action %1 has no parameter %2.",
+        "Leave the parameter out.",
     ),
     "ActionParameterMissing": Entry(
         "Critical",
@@ -187,6 +203,28 @@ _BASE: dict[str, Entry] = {
         "Send HTTP Basic authentication with valid credentials.",
         401,
     ),
+    "InsufficientPrivilege": Entry(
+        "Critical",
+        "The account may not do this.",
+        "Use an account with the privilege, or ask an administrator for it.",
+        403,
+    ),
+    "PasswordChangeRequired": Entry(
+        "Critical",
+        "The password of '%1' has to be changed before anything else.",
+        "Send a PATCH with a new Password to this account.",
+        403,
+    ),
+    "PasswordIncorrectLength": Entry(
+        "Critical",
+        "The password is too short or too long.",
+        "Choose a password whose length is within the limits of the AccountService.",
+    ),
+    "PasswordReuseTooRecent": Entry(
+        "Critical",
+        "The new password is the one that has to be changed.",
+        "Choose another password.",
+    ),
     "ResourceAtUriUnauthorized": Entry(
         "Critical",
         "The source refuses the gateway's credentials at '%1': %2.",
@@ -209,6 +247,17 @@ _BASE: dict[str, Entry] = {
         "Critical",
         "The service cannot do this now. Try again in %1 seconds.",
         "Wait, then repeat the request.",
+        503,
+    ),
+    "ResetRequired": Entry(
+        "Warning",
+        "The change waits for a reset: send '%2' to '%1'.",
+        "Perform the reset.",
+    ),
+    "ServiceDisabled": Entry(
+        "Warning",
+        "The service at %1 is disabled and takes no requests.",
+        "Enable the service, then repeat the request.",
         503,
     ),
     "OperationFailed": Entry(

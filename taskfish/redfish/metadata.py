@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Iterable
+from importlib.resources import files
 from xml.sax.saxutils import quoteattr
 
 from pydantic import JsonValue
 
+from taskfish.redfish.links import ROOT
 from taskfish.redfish.schema import SCHEMA
 
 _SERVICE_TYPES = (
+    "ActionInfo",
+    "AccountService",
     "AggregationService",
     "AggregationSource",
     "AggregationSourceCollection",
@@ -16,9 +20,14 @@ _SERVICE_TYPES = (
     "ComputerSystemCollection",
     "ConnectionMethod",
     "ConnectionMethodCollection",
+    "ManagerAccount",
+    "ManagerAccountCollection",
     "ManagerCollection",
     "Message",
+    "Role",
+    "RoleCollection",
     "ServiceRoot",
+    "Settings",
     "SoftwareInventoryCollection",
     "Task",
     "TaskCollection",
@@ -48,6 +57,9 @@ _TAIL = (
     "</edmx:Edmx>\n"
 )
 SCHEMAS_AT = "http://redfish.dmtf.org/schemas/v1"
+OEM_SCHEMA = f"{ROOT}/Schemas/Taskfish_v1.xml"
+"""Where the service itself serves the schema of its Oem objects and actions."""
+_OEM_NAMESPACES = ("Taskfish", "Taskfish.v1_0_0")
 
 
 def namespace_of(odata_type: str) -> str | None:
@@ -85,14 +97,21 @@ def metadata_document(namespaces: Iterable[str]) -> str:
         schema = namespace.partition(".")[0]
         by_schema.setdefault(schema, {schema}).add(namespace)
     references = "".join(
-        _reference(schema, sorted(names)) for schema, names in sorted(by_schema.items())
+        _reference(f"{SCHEMAS_AT}/{schema}_v1.xml", sorted(names))
+        for schema, names in sorted(by_schema.items())
     )
-    return _HEAD + references + _TAIL.format(container=container)
+    oem = _reference(OEM_SCHEMA, _OEM_NAMESPACES)
+    return _HEAD + references + oem + _TAIL.format(container=container)
 
 
-def _reference(schema: str, namespaces: list[str]) -> str:
+def oem_schema_document() -> str:
+    """Return the CSDL document of the Oem objects and actions of Taskfish."""
+    return files("taskfish.redfish").joinpath("oem/Taskfish_v1.xml").read_text("utf-8")
+
+
+def _reference(schema_uri: str, namespaces: Iterable[str]) -> str:
     """Return one schema's reference; Redfish's extensions have an alias."""
-    uri = quoteattr(f"{SCHEMAS_AT}/{schema}_v1.xml")
+    uri = quoteattr(schema_uri)
     alias = {"RedfishExtensions.v1_0_0": ' Alias="Redfish"'}
     includes = "".join(
         f"    <edmx:Include Namespace={quoteattr(name)}{alias.get(name, '')}/>\n"

@@ -4,6 +4,7 @@ Only what the schemas say is checked here; what a source may add passes through.
 checks are strict: "1" is no number.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -30,6 +31,14 @@ _READ_ONLY = frozenset(
     {"@odata.id", "@odata.type", "Id", "Name", "HostName", "Links", "Status"}
 )
 """Properties of an AggregationSource that a PATCH does not change."""
+TASK_SERVICE_READ_ONLY = frozenset(
+    {
+        *("Actions", "DateTime", "Description", "Id", "Name", "Oem", "Status", "Tasks"),
+        *("CompletedTaskOverWritePolicy", "LifeCycleEventOnTaskStateChange"),
+    }
+)
+"""Properties of the TaskService that a PATCH does not change."""
+_MOST = 2**31 - 1
 
 
 class RequestBody(BaseModel):
@@ -144,6 +153,7 @@ class SourceOem(RequestBody):
 
     model_config = ConfigDict(extra="forbid")
 
+    odata_type: str | None = Field(default=None, alias="@odata.type")
     plugin: IdRef | None = None
     plugin_auth: Literal["Basic", "XAuthToken"] | None = None
     instances: list[str] | None = None
@@ -215,6 +225,16 @@ class NewSourceBody(SourceChange):
     links: SourceLinks
 
 
+class TaskServiceBody(RequestBody):
+    """PATCH of the TaskService: minutes, seconds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task_auto_delete_timeout_minutes: int = Field(default=1, ge=1, le=_MOST)
+    task_monitor_auto_expiry_seconds: int = Field(default=0, ge=0, le=_MOST)
+    service_enabled: bool = True
+
+
 def check_body(operation: str, body: JsonValue) -> list[Message]:
     """Return what is wrong with the body of an operation; empty if nothing is known."""
     model = _BODIES.get(operation)
@@ -228,13 +248,20 @@ def check_body(operation: str, body: JsonValue) -> list[Message]:
     return []
 
 
-def messages_of(error: ValidationError, action: str | None = None) -> list[Message]:
+def messages_of(
+    error: ValidationError,
+    action: str | None = None,
+    read_only: frozenset[str] = _READ_ONLY,
+) -> list[Message]:
     """Turn what a model refused into messages; of an action's parameters if given."""
     messages: list[Message] = []
     for problem in error.errors(include_url=False, include_context=False):
         name = "/".join(str(part) for part in problem["loc"])
-        value = _shown(name, problem["input"])
-        message = _message(problem["type"], name, value, action)
+        value = shown_value(name, problem["input"])
+        kind = problem["type"]
+        if kind == "extra_forbidden" and name in read_only:
+            kind = "read_only"
+        message = _message(kind, name, value, action)
         if message not in messages:
             messages.append(message)
     return messages
@@ -246,7 +273,7 @@ def _message(kind: str, name: str, value: str, action: str | None) -> Message:
         return base_message("ActionParameterMissing", action, name)
     if kind == "missing":
         return base_message("PropertyMissing", name, related=related)
-    if kind == "extra_forbidden" and name in _READ_ONLY:
+    if kind == "read_only":
         return base_message("PropertyNotWritable", name, related=related)
     if kind == "extra_forbidden":
         return base_message("PropertyUnknown", name, related=related)
@@ -267,9 +294,14 @@ def _is_action(operation: str) -> bool:
     return verb not in ("Create", "Update", "Replace", "Delete")
 
 
-def _shown(name: str, value: JsonValue) -> str:
-    """Return a short form of a value for a message, without its secrets."""
-    shown = masked({name: value})
-    assert isinstance(shown, dict), "a mask keeps the shape"
-    secret = shown[name] != value or is_secret_name(name)
-    return MASK if secret else str(value)[:_SHOWN_VALUE]
+def shown_value(name: str, value: JsonValue) -> str:
+    """Return a short form of a value for a message: JSON, text without its quotes.
+
+    `name` is the way to the value, `Attributes/AdminPw`; a secret is not shown.
+    """
+    secret = any(is_secret_name(part) for part in name.split("/"))
+    if secret or masked(value) != value:
+        return MASK
+    if isinstance(value, str):
+        return value[:_SHOWN_VALUE]
+    return json.dumps(value, ensure_ascii=False)[:_SHOWN_VALUE]

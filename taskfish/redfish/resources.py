@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_pascal
 
+from taskfish.redfish.apply_time import MAINTENANCE_WINDOW, OPERATION_APPLY_TIME
 from taskfish.redfish.links import ROOT
 from taskfish.redfish.schema import SCHEMA
 
@@ -110,21 +111,34 @@ class ServiceRoot(Resource):
     systems: Link
     chassis: Link
     managers: Link
+    account_service: Link
     update_service: Link
     aggregation_service: Link
     tasks: Link
 
 
-class TaskService(Resource):
-    """TaskService v1.3.0, as far as it can be read."""
+class Action(RedfishModel):
+    """An action that takes no parameters."""
 
+    target: str = Field(alias="target")
+
+
+class TaskService(Resource):
+    """TaskService v1.3.0. Times are minutes or seconds, as their names say."""
+
+    odata_etag: str = Field(alias="@odata.etag")
     date_time: datetime
     completed_task_over_write_policy: str
     life_cycle_event_on_task_state_change: bool
     service_enabled: bool
+    task_auto_delete_timeout_minutes: int
     task_monitor_auto_expiry_seconds: int
     status: Status
     tasks: Link
+    actions: dict[str, Action]
+    maintenance_window: dict[str, JsonValue] | None = Field(
+        default=None, alias="@Redfish.MaintenanceWindow"
+    )
 
 
 class AggregationService(Resource):
@@ -157,6 +171,27 @@ class AggregationSourceLinks(RedfishModel):
     resources_accessed: list[Link]
 
 
+class AggregationSourceOptions(RedfishModel):
+    """Oem.Taskfish of an AggregationSource (oem/Taskfish_v1.xml)."""
+
+    odata_type: str = Field(
+        default="#Taskfish.v1_0_0.AggregationSource", alias="@odata.type"
+    )
+    plugin: Link | None
+    plugin_auth: str
+    instances: tuple[str, ...]
+    verify_certificate: bool
+    ca_certificate: str | None = Field(alias="CACertificate")
+    max_concurrent_requests: int
+    poll_seconds: float
+
+
+class AggregationSourceOem(RedfishModel):
+    """AggregationSource.Oem."""
+
+    taskfish: AggregationSourceOptions
+
+
 class AggregationSource(Resource):
     """AggregationSource v1.5.0. Its Password is always null in answers."""
 
@@ -164,16 +199,19 @@ class AggregationSource(Resource):
     user_name: str | None = None
     links: AggregationSourceLinks
     status: Status
+    oem: AggregationSourceOem
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the Redfish form, with a null Password."""
         return {**super().to_json(), "UserName": self.user_name, "Password": None}
 
 
-class SimpleUpdateAction(RedfishModel):
-    """The action that updates firmware."""
+class SimpleUpdateAction(Action):
+    """The action that updates firmware, and when it can be told to do so."""
 
-    target: str = Field(alias="target")
+    apply_time_support: dict[str, JsonValue] = Field(
+        alias="@Redfish.OperationApplyTimeSupport"
+    )
 
 
 class UpdateService(Resource):
@@ -202,16 +240,64 @@ class TaskLinks(RedfishModel):
     created_resources_count: int = Field(alias="CreatedResources@odata.count")
 
 
+class TaskFacts(RedfishModel):
+    """Oem.Taskfish of a Task (oem/Taskfish_v1.xml)."""
+
+    odata_type: str = Field(default="#Taskfish.v1_0_0.Task", alias="@odata.type")
+    expires_at: datetime | None = None
+    state: str | None = None
+    operation: str
+    target_resource: str
+    resource_type: str
+    source: str
+    owner: str
+    tags: tuple[str, ...] | None = None
+    request_id: str | None = None
+    plugin_task_uri: str | None = None
+    deadline: datetime | None = None
+
+
+class TaskOem(RedfishModel):
+    """Task.Oem."""
+
+    taskfish: TaskFacts
+
+
+class TaskAction(Action):
+    """An action of a Task, and where its parameters are described."""
+
+    action_info: str = Field(alias="@Redfish.ActionInfo")
+
+
+class TaskActions(RedfishModel):
+    """Task.Actions."""
+
+    oem: dict[str, TaskAction]
+
+
 class Task(Resource):
-    """Task v1.7.4."""
+    """Task v1.7.4.
+
+    One that is pending says for what it waits (DSP0266 7.12), as its request did.
+    """
 
     task_state: str
     task_status: str | None = None
     start_time: datetime
     end_time: datetime | None = None
-    percent_complete: int
+    percent_complete: int | None = None
     task_monitor: str | None = None
     hide_payload: bool
     payload: TaskPayload
     messages: list[dict[str, JsonValue]]
     links: TaskLinks | None = None
+    actions: TaskActions | None = None
+    operation_apply_time: JsonValue = Field(default=None, alias=OPERATION_APPLY_TIME)
+    maintenance_window: JsonValue = Field(default=None, alias=MAINTENANCE_WINDOW)
+    oem: TaskOem
+
+
+class ActionInfo(Resource):
+    """ActionInfo of an action that takes no parameters."""
+
+    parameters: list[dict[str, JsonValue]]

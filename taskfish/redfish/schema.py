@@ -24,8 +24,12 @@ class ResourceKind:
 
     @property
     def allowed(self) -> tuple[str, ...]:
-        """Every method, in the order of an Allow header."""
-        return READ_METHODS + self.methods
+        """Every method, in the order of an Allow header.
+
+        What may be updated may be replaced too: there is one capability for both.
+        """
+        replaced = "PATCH" in self.methods and "PUT" not in self.methods
+        return READ_METHODS + self.methods + (("PUT",) if replaced else ())
 
     @property
     def member_type(self) -> str:
@@ -61,6 +65,15 @@ class Schema:
             active = self._find(segments[:-1])
             return ResourceKind(active.type, ("PATCH", "PUT")) if active else None
         return self._find(segments)
+
+    def allowed_at(self, path: str) -> tuple[str, ...] | None:
+        """Return the methods of the resource or action at a path, in the order of an
+        Allow header; None if the CSDL has none.
+        """
+        if "/Actions/" in path:
+            return ("POST",)
+        kind = self.kind_at(path)
+        return kind.allowed if kind else None
 
     def odata_type(self, name: str) -> str:
         """Return `#Name.vX_Y_Z.Name` of the newest version that we know."""

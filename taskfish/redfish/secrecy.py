@@ -1,4 +1,7 @@
-"""Which parts of a body are secret, and the body without them (contracts.md 3)."""
+"""Which parts of a body are secret, and the body without them (contracts.md 3).
+
+Too much is masked rather than too little: what is masked still reaches the source.
+"""
 
 import re
 
@@ -6,13 +9,25 @@ from pydantic import JsonValue
 
 MASK = "********"
 _SECRET_NAME = re.compile(
-    r"password|passphrase|passwd|secret|token|privatekey|credential|community"
-    r"|authenticationkey|encryptionkey|oldkey|newkey|oauth|eabkey|keytab|api_?key"
-    r"|^pwd$|^pin$|authorization|signature",
+    r"passw|passphrase|passcode|pwd|secret|token|privatekey|credential|community"
+    r"|authenticationkey|encryptionkey|oldkey|newkey|oauth|eabkey|keytab|keystring"
+    r"|api_?key|authorization|signature|httpheaders|pw(?:$|[\d_-])|(?<!by)pass$|psk$"
+    r"|(?<!public)(?<!public_)(?<!publichost)(?<!hot)keys?$|^pin$|(?-i:Pin|PIN)$",
     re.IGNORECASE,
 )
-_URL_WITH_PASSWORD = re.compile(r"^(\s*[a-zA-Z][a-zA-Z0-9+.-]*://).*@", re.DOTALL)
-_QUERY_VALUE = re.compile(r"([?&][^=&#]*=)[^&#]*")
+_ABOUT_A_SECRET = re.compile(
+    r"(?:length|required|expiration|days|hours|minutes|seconds|count|threshold"
+    r"|attempts|types?|algorithms?|protocols?|policy|enabled|supported)$",
+    re.IGNORECASE,
+)
+"""What ends the name of a rule for a secret: PasswordLength, TokenType."""
+_USER_WITHOUT_SCHEME = re.compile(
+    r"\A(\s*)(?!mailto:)[^\s:/@]+:(?:(?![/\s])|/+[^\s:/@]+:).*@",
+    re.IGNORECASE | re.DOTALL,
+)
+"""`user:password@`, also after `nfs:` or `nfs:/`; not the path of `host:/path@v1`."""
+_QUERY_VALUE = re.compile(r"([?&][^?=&#]*=)[^&#]*")
+_SPACE = re.compile(r"\s")
 
 
 def masked(value: JsonValue) -> JsonValue:
@@ -24,22 +39,26 @@ def masked(value: JsonValue) -> JsonValue:
         }
     if isinstance(value, list):
         return [masked(item) for item in value]
-    if isinstance(value, str):
-        return _masked_url(value) if "://" in value else value
-    return value
-
-
-def _masked_url(url: str) -> str:
-    """Mask user information, and the values of a query: it may be a signed one."""
-    without_user = _URL_WITH_PASSWORD.sub(rf"\g<1>{MASK}@", url)
-    return _QUERY_VALUE.sub(rf"\g<1>{MASK}", without_user)
-
-
-def _is_secret(name: str, value: JsonValue) -> bool:
-    """Say whether a property is secret; flags and numbers such as lengths are not."""
-    return isinstance(value, str | list | dict) and is_secret_name(name)
+    return _masked_url(value) if isinstance(value, str) else value
 
 
 def is_secret_name(name: str) -> bool:
     """Say whether a property of this name may hold a secret."""
-    return _SECRET_NAME.search(name) is not None
+    secret = _SECRET_NAME.search(name) is not None
+    return secret and _ABOUT_A_SECRET.search(name) is None
+
+
+def _is_secret(name: str, value: JsonValue) -> bool:
+    """Say whether a property is secret; flags, and that there is no value, are not."""
+    return not isinstance(value, bool | None) and is_secret_name(name)
+
+
+def _masked_url(text: str) -> str:
+    """Mask user information, and the values of a query: it may be a signed one."""
+    head, scheme_end, rest = text.partition("://")
+    if scheme_end and "@" in rest:
+        rest = f"{MASK}@{rest.rpartition('@')[2]}"
+    shown = _USER_WITHOUT_SCHEME.sub(rf"\g<1>{MASK}@", head) + scheme_end + rest
+    if scheme_end or not _SPACE.search(text.strip()):
+        shown = _QUERY_VALUE.sub(rf"\g<1>{MASK}", shown)
+    return shown

@@ -40,7 +40,8 @@ class Source(BaseModel):
     """One AggregationSource with its credentials: never leaves this process.
 
     `address` is the host as southbound bodies name it; `base_url` is where the HTTP
-    calls go (for a BMC behind a plugin that is its plugin's).
+    calls go (for a BMC behind a plugin that is its plugin's); `has_tasks` is whether
+    it makes tasks of its own, assumed until it has been asked.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +53,7 @@ class Source(BaseModel):
     user_name: str | None = None
     password: SecretStr | None = None
     options: SourceOptions = SourceOptions()
+    has_tasks: bool = True
 
     @property
     def base_url(self) -> str:

@@ -93,7 +93,11 @@ class PluginTask(BaseModel):
 
 
 class TaskReport(BaseModel):
-    """What a source says of its task at one moment; `answer` is there at the end."""
+    """What a source says of its task at one moment; `answer` is there at the end.
+
+    `abortable` is what its Allow says, None if it has none; `pausable`: the task
+    offers to suspend and to resume itself. Of an ended task both say nothing.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -104,6 +108,8 @@ class TaskReport(BaseModel):
     started: datetime | None = None
     answer: Answer | None = None
     retry_after: float | None = None
+    abortable: bool | None = None
+    pausable: bool = False
 
 
 class Outcome(BaseModel):

@@ -63,6 +63,34 @@ def cancelled_outcome(task_id: str, text: str) -> Outcome:
     )
 
 
+def overdue_outcome(task_id: str, text: str) -> Outcome:
+    """End a task whose deadline has passed: 500 with OperationTimeout, since a 504
+    would look like a proxy's own (contracts.md 4). `text` says what is known of it.
+    """
+    return failed_outcome(task_id, failed_answer(overdue_message(text), status=500))
+
+
+def overdue_message(text: str) -> Message:
+    """Return OperationTimeout with what is known of the change."""
+    return base_message("OperationTimeout", text=text)
+
+
+def with_words(outcome: Outcome, text: str, how: str | None = None) -> Outcome:
+    """Add what is known besides, before the message that says how it ended; `how` is
+    its resolution, if not the usual one.
+    """
+    message = base_message("OperationFailed", text=text, resolution=how)
+    *others, last = outcome.messages
+    return outcome.model_copy(update={"messages": (*others, message, last)})
+
+
+def with_note(outcome: Outcome, task_id: str, text: str) -> Outcome:
+    """Add what has happened on the way and is no fault, before how it ended."""
+    note = task_message("TaskProgressChanged", task_id, f"{outcome.percent}", text=text)
+    *others, last = outcome.messages
+    return outcome.model_copy(update={"messages": (*others, note, last)})
+
+
 def unknown_outcome(task_id: str, method: str, uri: str, reason: str) -> Outcome:
     """Say that nobody knows what a change did, and how to find out (D4)."""
     message = base_message(

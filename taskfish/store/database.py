@@ -1,12 +1,23 @@
 """The relational store: engine, transactions and migrations (D8)."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
+from typing import Any, TypeVar
+from zlib import crc32
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    CursorResult,
+    event,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -15,6 +26,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from taskfish.encryption import Keyring
 from taskfish.errors import StoreUnavailableError
+
+Result = TypeVar("Result")
 
 ANSWER_SECONDS = 3
 """How long a database may take: a client waits no longer for its 503."""
@@ -31,25 +44,116 @@ class Store:
         """Open nothing yet: the first use connects."""
         self.keyring = keyring
         self._engine = _engine(url)
+        is_sqlite = self._engine.dialect.name == "sqlite"
+        self._writers = asyncio.Lock() if is_sqlite else None
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection for single statements."""
         with _translated():
-            async with self._reading.connect() as connection:
+            async with _connected(self._reading) as connection:
                 yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Give a transaction that commits at the end, or rolls back on any error."""
         with _translated():
-            async with self._engine.begin() as connection:
+            async with (
+                self._in_line(),
+                _connected(self._engine) as connection,
+                _transaction(connection),
+            ):
                 yield connection
+
+    @asynccontextmanager
+    async def _in_line(self) -> AsyncIterator[None]:
+        """Wait for the other writers of this process, first come, first served.
+
+        SQLite has one writer, and lets those who wait try by chance: of many at once
+        some would not get it in time.
+        """
+        if self._writers is None:
+            yield
+            return
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self._writers.acquire()
+        try:
+            yield
+        finally:
+            self._writers.release()
 
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+async def serialized(connection: AsyncConnection, name: str) -> None:
+    """Let no other transaction that asks for the same name go on until this one ends.
+
+    SQLite's BEGIN IMMEDIATE does so for all; PostgreSQL needs a lock.
+    """
+    if connection.dialect.name == "postgresql":
+        key = literal(crc32(name.encode()), BigInteger)
+        await connection.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+class SteadyConnection(AsyncConnection):
+    """A connection whose statements are never broken off: a cancel waits for their end.
+
+    A statement, checkout or check-in that is broken off leaves the connection, and a
+    thread of SQLite's driver, to the garbage collector.
+    """
+
+    async def execute(self, *args: Any, **options: Any) -> CursorResult[Any]:
+        """Execute a statement, and only then be cancelled."""
+        return await _steady(super().execute(*args, **options))
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Check a connection out of the pool, and in again, whatever is cancelled."""
+    connection, cancelled = await _whole(SteadyConnection(engine).start())
+    try:
+        if cancelled:
+            raise asyncio.CancelledError
+        yield connection
+    finally:
+        _, cancelled = await _whole(connection.close())
+    if cancelled:
+        raise asyncio.CancelledError
+
+
+@asynccontextmanager
+async def _transaction(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Commit at the end, or roll back on any error, also on a cancel."""
+    transaction = connection.begin()
+    await _steady(transaction.start())
+    try:
+        yield
+    except BaseException:
+        await _whole(transaction.rollback())
+        raise
+    await _steady(transaction.commit())
+
+
+async def _steady(call: Awaitable[Result]) -> Result:
+    """Await a call to its end, and only then be cancelled."""
+    result, cancelled = await _whole(call)
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
+
+
+async def _whole(call: Awaitable[Result]) -> tuple[Result, bool]:
+    """Await a call to its end; say whether it was cancelled meanwhile, once or more."""
+    task, cancelled = asyncio.ensure_future(call), False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    return task.result(), cancelled
 
 
 async def upgrade(url: str) -> None:

@@ -47,6 +47,17 @@ class Inventory:
             row = (await connection.execute(statement)).first()
         return Member.model_validate(dict(row._mapping)) if row is not None else None
 
+    async def systems_of(self, source_id: str) -> list[str]:
+        """Return the gateway's Ids of a source's systems, sorted."""
+        statement = (
+            select(members.c.id)
+            .where(members.c.source == source_id, members.c.collection == "Systems")
+            .order_by(members.c.id)
+        )
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [f"{source_id}.{row.id}" for row in rows]
+
     async def replace(
         self,
         source_id: str,
@@ -54,6 +65,7 @@ class Inventory:
         *,
         uuid: str | None,
         has_accounts: bool,
+        has_tasks: bool,
         task_id: str | None = None,
     ) -> bool:
         """Make `found` the source's whole inventory and the source ready.
@@ -68,7 +80,12 @@ class Inventory:
             result = await connection.execute(
                 update(sources)
                 .where(condition)
-                .values(state="ready", uuid=uuid, has_accounts=has_accounts)
+                .values(
+                    state="ready",
+                    uuid=uuid,
+                    has_accounts=has_accounts,
+                    has_tasks=has_tasks,
+                )
             )
             if result.rowcount == 0:
                 return False

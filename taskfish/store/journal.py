@@ -127,6 +127,16 @@ class Journal:
             & (journal.c.sent_at >= since)
         )
 
+    async def forget_answers(self, workflow_id: str, run_id: str) -> None:
+        """Forget what was seen and answered in the sendings of a task that is removed.
+
+        Its rows stay for a while: that a task of a source was ours is asked later.
+        """
+        its = (journal.c.workflow_id == workflow_id) & (journal.c.run_id == run_id)
+        nothing = {"before": None, "answer": None, "final": None}
+        async with self._store.write() as connection:
+            await connection.execute(update(journal).where(its).values(**nothing))
+
     async def prune(self, before: datetime) -> None:
         """Forget what was sent before a moment: nothing follows it any more."""
         async with self._store.write() as connection:

@@ -1,9 +1,10 @@
 """When the monitor of an ended task was first read; it expires from then on."""
 
-from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from taskfish.store.database import Store
@@ -13,20 +14,26 @@ Run = tuple[str, str]
 """Workflow id and run id."""
 
 
+@dataclass(frozen=True)
+class MonitorRead:
+    """When a monitor's final answer was first read, and whether it was removed."""
+
+    first_at: datetime
+    removed: bool
+
+
 class MonitorReads:
     """Reads and writes of the `monitor_reads` table."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def first_read(self, runs: Iterable[Run]) -> dict[Run, datetime]:
-        """Return when each run's monitor was first read, for those that were."""
-        statement = select(monitor_reads).where(
-            tuple_(monitor_reads.c.workflow_id, monitor_reads.c.run_id).in_(list(runs))
-        )
+    async def read_of(self, run: Run) -> MonitorRead | None:
+        """Return what is known of a run's monitor, None if nobody has read it yet."""
+        statement = select(monitor_reads).where(_is(run))
         async with self._store.read() as connection:
-            rows = (await connection.execute(statement)).all()
-        return {(row.workflow_id, row.run_id): row.first_read_at for row in rows}
+            row = (await connection.execute(statement)).one_or_none()
+        return MonitorRead(row.first_read_at, row.removed) if row else None
 
     async def prune(self, before: datetime) -> None:
         """Forget reads before a moment: their tasks are gone."""
@@ -35,6 +42,11 @@ class MonitorReads:
                 delete(monitor_reads).where(monitor_reads.c.first_read_at < before)
             )
 
+    async def forget(self, run: Run) -> None:
+        """Forget a run that is removed."""
+        async with self._store.write() as connection:
+            await connection.execute(delete(monitor_reads).where(_is(run)))
+
     async def note(self, run: Run) -> None:
         """Remember a first read; a later one changes nothing."""
         values = {
@@ -42,8 +54,19 @@ class MonitorReads:
             "run_id": run[1],
             "first_read_at": datetime.now(UTC),
         }
-        try:
+        with suppress(IntegrityError):
             async with self._store.write() as connection:
                 await connection.execute(insert(monitor_reads).values(**values))
-        except IntegrityError:
-            return
+
+    async def remove(self, run: Run) -> None:
+        """Remember that a monitor is removed, whatever is left of its time."""
+        await self.note(run)
+        async with self._store.write() as connection:
+            await connection.execute(
+                update(monitor_reads).where(_is(run)).values(removed=True)
+            )
+
+
+def _is(run: Run) -> ColumnElement[bool]:
+    task_id, run_id = run
+    return (monitor_reads.c.workflow_id == task_id) & (monitor_reads.c.run_id == run_id)

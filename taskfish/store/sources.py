@@ -70,6 +70,7 @@ class Sources:
                     state="adding",
                     task_id=task_id,
                     has_accounts=False,
+                    has_tasks=source.has_tasks,
                     created_at=datetime.now(UTC),
                     **self._credentials(source.user_name, source.password),
                 )
@@ -194,6 +195,7 @@ class Sources:
                 user_name=row.user_name,
                 password=SecretStr(password) if password is not None else None,
                 options=SourceOptions.model_validate(row.options),
+                has_tasks=row.has_tasks,
             ),
             state=row.state,
             task_id=row.task_id,

@@ -10,11 +10,13 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     TypeDecorator,
+    UniqueConstraint,
 )
 
 metadata = MetaData()
@@ -56,6 +58,7 @@ sources = Table(
     Column("task_id", String(255), nullable=False),
     Column("uuid", String(64)),
     Column("has_accounts", Boolean, nullable=False, default=False),
+    Column("has_tasks", Boolean, nullable=False, default=True),
     Column("refused_at", Moment),
     Column("down_since", Moment),
     Column("created_at", Moment, nullable=False),
@@ -110,13 +113,59 @@ secret_bodies = Table(
     Column("created_at", Moment, nullable=False),
 )
 
-# When the monitor of an ended task was first read: it expires from then on.
+# When the monitor of an ended task was first read: it expires from then on. A removed
+# one is there no more.
 monitor_reads = Table(
     "monitor_reads",
     metadata,
     Column("workflow_id", String(255), primary_key=True),
     Column("run_id", String(64), primary_key=True),
     Column("first_read_at", Moment, nullable=False),
+    Column("removed", Boolean, nullable=False, default=False),
+)
+
+# Every change that was asked for, before its task starts (contracts.md 6). `token` is
+# one start, kept in the task's memo too; `digest`, sealed, tells whether a repeated
+# key comes with the same request.
+requests = Table(
+    "requests",
+    metadata,
+    Column("token", String(32), primary_key=True),
+    Column("owner", String(255), nullable=False),
+    Column("key", String(255)),
+    Column("digest", LargeBinary),
+    Column("task_id", String(255), nullable=False),
+    Column("run_id", String(64)),
+    Column("made_at", Moment, nullable=False),
+    UniqueConstraint("owner", "key", name="requests_owner_key"),
+)
+Index("requests_task_id", requests.c.task_id)
+Index("requests_made_at", requests.c.made_at)
+
+# Who is on a machine, and who waits behind (D13): first come, first served. A place
+# counts only while the run is open whose memo has the same token.
+turns = Table(
+    "turns",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("target", String(255), nullable=False),
+    Column("task_id", String(255), nullable=False),
+    Column("token", String(32), nullable=False),
+    Column("taken_at", Moment, nullable=False),
+)
+Index("turns_target", turns.c.target)
+Index("turns_token", turns.c.token)
+
+# Changes that are sent just before the next reset of a system. `resetting` is the task
+# that is about to reset it and waits for them.
+reset_waits = Table(
+    "reset_waits",
+    metadata,
+    Column("token", String(32), primary_key=True),
+    Column("system", String(255), primary_key=True),
+    Column("task_id", String(255), nullable=False),
+    Column("resetting", String(255)),
+    Column("since", Moment, nullable=False),
 )
 
 # What there is once for all processes: the service's UUID.
@@ -132,4 +181,23 @@ schema_namespaces = Table(
     "schema_namespaces",
     metadata,
     Column("namespace", String(255), primary_key=True),
+)
+
+# The accounts of the gateway itself; `password` is an argon2 hash. `failed_logins`
+# counts since the last success; `locked_until` is null unless too many have failed;
+# `revision` tells two versions of a row apart.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("role", String(32), nullable=False),
+    Column("password", String(255), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("password_change_required", Boolean, nullable=False),
+    Column("accepted", String(16)),
+    Column("failed_logins", Integer, nullable=False, default=0),
+    Column("failed_at", Moment),
+    Column("locked_until", Moment),
+    Column("revision", Integer, nullable=False, default=1),
+    Column("created_at", Moment, nullable=False),
 )

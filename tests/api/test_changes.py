@@ -1,6 +1,7 @@
 """Changes below aggregated resources: accepted, polled, ended."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -280,11 +281,23 @@ async def test_bios_settings_are_applied_at_the_reset(
 
 
 @BOTH
+async def test_secret_setting_is_shown_to_no_reader(house: House, machine: str) -> None:
+    uri = f"{SYSTEMS}/{machine}.1/Bios/Settings"
+    body: JsonValue = {"Attributes": {"NumLock": "Off", "SetupPwd": "hush-hush"}}
+    accepted = await house.change("PATCH", uri, body)
+    task = await house.ended(accepted)
+    shown = json.loads(task["Payload"]["JsonBody"])
+    assert shown == {"Attributes": {"NumLock": "Off", "SetupPwd": "********"}}
+    assert "hush-hush" not in str(task)
+
+
+@BOTH
 async def test_boot_override_is_set(house: House, machine: str) -> None:
     system = f"{SYSTEMS}/{machine}.1"
     boot = {"BootSourceOverrideTarget": "Pxe", "BootSourceOverrideEnabled": "Once"}
     final = await house.final(await house.change("PATCH", system, {"Boot": boot}))
     assert final.status_code == 200
+    assert final.json()["Id"] == f"{machine}.1"
     assert (await read(house, system))["Boot"].items() >= boot.items()  # type: ignore[union-attr]
 
 

@@ -1,15 +1,19 @@
 """Tasks and their monitors: during a change, at its end, and after it."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 from temporalio.client import Client
 
+from tests.api.accounts import account
 from tests.api.answers import members, message_keys
 from tests.conftest import KEY
 from tests.house import LONGEST_WAIT, POLL, TASKS, House, open_house
+from tests.workflows.houses import bmc_house, until
 
 MONITORS = "/redfish/v1/TaskService/TaskMonitors"
 BOTH = pytest.mark.parametrize("machine", ["node1", "bmc1"])
@@ -136,6 +140,97 @@ async def test_unknown_task_is_404(house: House, name: str) -> None:
         assert message_keys(response) == ["ResourceMissingAtURI"]
 
 
+async def test_monitor_of_a_chosen_id_names_the_run(house: House) -> None:
+    uri = "/redfish/v1/Systems/bmc1.1/Actions/ComputerSystem.Reset"
+    body = {"ResetType": "ForceRestart"}
+    chosen = {"Task-Id": f"mine-{uuid.uuid4().hex}"}
+    first = await house.change("POST", uri, body, **chosen)
+    location = first.headers["Location"]
+    assert location.startswith(f"{MONITORS}/{chosen['Task-Id']}~")
+    assert (await house.task(first))["TaskMonitor"] == location
+    assert (await house.client.get(location)).headers["Location"] == location
+    final = await house.final(first)
+    assert final.is_success
+    for other in (chosen["Task-Id"], f"{chosen['Task-Id']}~", f"{chosen['Task-Id']}~x"):
+        response = await house.client.get(f"{MONITORS}/{other}")
+        assert response.status_code == 404
+        assert message_keys(response) == ["ResourceMissingAtURI"]
+
+
+async def test_first_client_never_reads_a_second_one_s_answer(house: House) -> None:
+    chosen = {"Task-Id": f"mine-{uuid.uuid4().hex}"}
+    uri = "/redfish/v1/Systems/bmc1.1/Actions/ComputerSystem.Reset"
+    body = {"ResetType": "ForceRestart"}
+    first = await house.change("POST", uri, body, **chosen)
+    await house.ended(first)
+    house.emulator.set_modes("bmc1", fail=True, fail_status=409)
+    second = await house.change("POST", uri, body, **chosen)
+    assert second.headers["Location"] != first.headers["Location"]
+    await until_status(house, first.headers["Location"], 404)
+    assert (await house.final(second)).status_code == 409
+    gone = await house.client.get(first.headers["Location"])
+    assert gone.status_code == 404
+
+
+async def test_monitor_of_an_own_id_has_no_run(house: House) -> None:
+    accepted = await house.reset("bmc1.1")
+    run = (await house.workflow(accepted).describe()).run_id
+    response = await house.client.get(f"{accepted.headers['Location']}~{run}")
+    assert response.status_code == 404
+
+
+async def test_final_answer_is_for_its_owner_and_managers(house: House) -> None:
+    async with account(house, "Operator") as owner, account(house, "Operator") as other:
+        accepted = await house.client.post(
+            "/redfish/v1/Systems/bmc1.1/Actions/ComputerSystem.Reset",
+            json={"ResetType": "ForceRestart"},
+            auth=owner,
+        )
+        location = accepted.headers["Location"]
+        await house.ended(accepted)
+        answers = [
+            await house.client.get(location, auth=each) for each in (other, owner)
+        ]
+        assert [answer.status_code for answer in answers] == [403, 204]
+        assert message_keys(answers[0]) == ["InsufficientPrivilege"]
+        seen = await house.client.get(accepted.json()["@odata.id"], auth=other)
+        assert seen.status_code == 200
+
+
+async def test_owner_only_hides_the_tasks_of_others(
+    temporal: Client, tmp_path: Path
+) -> None:
+    async with (
+        bmc_house(temporal, tmp_path, KEY, owner_only=True) as house,
+        account(house, "Operator") as owner,
+        account(house, "Operator") as other,
+    ):
+        accepted = await house.client.post(
+            "/redfish/v1/Systems/bmc1.1/Actions/ComputerSystem.Reset",
+            json={"ResetType": "ForceRestart"},
+            auth=owner,
+        )
+        task = accepted.json()["@odata.id"]
+        uris = (task, accepted.headers["Location"], f"{task}/KillActionInfo")
+
+        async def is_listed() -> bool:
+            mine = await house.client.get(TASKS, auth=owner)
+            return members(mine) == [task]
+
+        await until(is_listed)
+        for uri in uris:
+            hidden = await house.client.get(uri, auth=other)
+            assert hidden.status_code == 404
+            assert (await house.client.get(uri, auth=owner)).status_code < 300
+            assert (await house.client.get(uri)).status_code < 300
+        for uri in uris[:2]:
+            assert (await house.client.delete(uri, auth=other)).status_code == 404
+        suspend = f"{task}/Actions/Oem/Taskfish.Suspend"
+        assert (await house.client.post(suspend, auth=other)).status_code == 404
+        assert members(await house.client.get(TASKS, auth=other)) == []
+        assert task in members(await house.client.get(TASKS))
+
+
 async def test_collection_of_monitors_is_404(house: House) -> None:
     assert (await house.client.get(MONITORS)).status_code == 404
 
@@ -147,7 +242,7 @@ async def test_task_terminated_in_temporal_is_killed(house: House) -> None:
     await house.workflow(accepted).terminate()
     task = await house.ended(accepted)
     final = await house.client.get(accepted.headers["Location"])
-    assert (task["TaskState"], task["TaskStatus"]) == ("Killed", "Warning")
+    assert (task["TaskState"], task["TaskStatus"]) == ("Killed", "Critical")
     assert task["EndTime"]
     assert "terminated" in task["Messages"][-1]["Message"]
     assert final.status_code == 500

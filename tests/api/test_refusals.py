@@ -132,7 +132,7 @@ async def test_unknown_uri_is_404_for_changes(
         ("DELETE", f"{ROOT}/Systems", "GET, HEAD"),
         ("POST", f"{ROOT}/Systems", "GET, HEAD"),
         ("POST", f"{ROOT}/TaskService/Tasks", "GET, HEAD"),
-        ("PATCH", f"{ROOT}/TaskService", "GET, HEAD"),
+        ("POST", f"{ROOT}/TaskService", "GET, HEAD, PATCH"),
         ("PATCH", f"{ROOT}/AggregationService", "GET, HEAD"),
         ("PUT", SOURCES, "GET, HEAD, POST"),
         ("POST", f"{SOURCES}/bmc1", "DELETE, GET, HEAD, PATCH"),
@@ -150,7 +150,15 @@ async def test_unknown_uri_is_404_for_changes(
         ("POST", f"{SYSTEM}/Bios/Settings", "GET, HEAD, PATCH, PUT"),
         ("DELETE", f"{SYSTEM}/Bios", "GET, HEAD, PATCH, PUT"),
         ("OPTIONS", f"{ROOT}/Systems", "GET, HEAD"),
-        ("TRACE", f"{ROOT}/TaskService/Tasks/none", "GET, HEAD"),
+        ("OPTIONS", SYSTEM, "DELETE, GET, HEAD, PATCH, PUT"),
+        ("TRACE", f"{SYSTEM}/Oem/Part", "DELETE, GET, HEAD, PATCH, POST, PUT"),
+        ("FAKEMETHODFORTEST", ROOT, "GET, HEAD"),
+        ("FAKEMETHODFORTEST", f"{ROOT}/TaskService", "GET, HEAD, PATCH"),
+        ("FAKEMETHODFORTEST", SOURCES, "GET, HEAD, POST"),
+        ("FAKEMETHODFORTEST", SIMPLE_UPDATE, "POST"),
+        ("FAKEMETHODFORTEST", RESET, "POST"),
+        ("FAKEMETHODFORTEST", VOLUMES, "GET, HEAD, POST"),
+        ("TRACE", f"{ROOT}/TaskService/Tasks", "GET, HEAD"),
     ],
 )
 async def test_method_that_is_not_there_is_405_with_allow(
@@ -161,6 +169,21 @@ async def test_method_that_is_not_there_is_405_with_allow(
     assert sorted(response.headers["Allow"].split(", ")) == allow.split(", ")
     if method != "HEAD":
         assert message_keys(response) == ["OperationNotAllowed"]
+
+
+@pytest.mark.parametrize("uri", [f"{ROOT}/Nothing", f"{ROOT}/Systems/node9.1"])
+async def test_unknown_method_of_an_unknown_uri_is_404(house: House, uri: str) -> None:
+    response = await house.client.request("FAKEMETHODFORTEST", uri)
+    assert response.status_code == 404
+    assert message_keys(response) == ["ResourceMissingAtURI"]
+
+
+@pytest.mark.parametrize("path", ["TaskService", "Systems/node1.1"])
+async def test_unknown_method_needs_the_login(house: House, path: str) -> None:
+    request = house.client.build_request("FAKEMETHODFORTEST", f"{ROOT}/{path}")
+    response = await house.client.send(request, auth=None)
+    assert response.status_code == 401
+    assert "Allow" not in response.headers
 
 
 @pytest.mark.parametrize(

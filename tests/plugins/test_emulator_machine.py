@@ -10,6 +10,7 @@ from taskfish.plugins.machine.jobs import Job
 from taskfish.plugins.machine.machine import Machine
 from taskfish.plugins.machine.modes import Modes
 from taskfish.plugins.machine.services import task_body
+from taskfish.plugins.machine.task_actions import act
 from taskfish.redfish.task import TaskState
 from tests.plugins.emulator_clients import MIRROR, Clock
 
@@ -45,6 +46,10 @@ def members(machine: Machine) -> list[Any]:
     found = machine.read(VOLUMES)["Members"]
     assert isinstance(found, list)
     return found
+
+
+def suspend(machine: Machine, job: Job, name: str) -> None:
+    assert act(machine.timeline, job, "POST", name).status == 204
 
 
 def state_of(machine: Machine, job: Job) -> TaskState:
@@ -328,8 +333,9 @@ async def test_ignored_abort_goes_on(machine: Machine, clock: Clock) -> None:
     assert state_of(machine, job) is TaskState.COMPLETED
 
 
-async def test_refused_abort_is_405(machine: Machine) -> None:
-    machine.set_modes(abort="refused")
+@pytest.mark.parametrize("abort", ["refused", "unsupported"])
+async def test_refused_abort_is_405(machine: Machine, abort: str) -> None:
+    machine.set_modes(abort=abort)
     job = await begin(machine, VOLUMES, MIRROR)
     with pytest.raises(RefusedError) as caught:
         machine.abort(job)
@@ -349,9 +355,12 @@ async def test_hanging_change_goes_on_when_cleared(
     assert machine.power_state == "Off"
 
 
-async def test_only_graceful_reset_hangs(machine: Machine, clock: Clock) -> None:
+@pytest.mark.parametrize("kind", ["GracefulShutdown", "GracefulRestart", "Nmi"])
+async def test_only_graceful_reset_hangs(
+    machine: Machine, clock: Clock, kind: str
+) -> None:
     machine.set_modes(hang_graceful=True)
-    graceful = await reset(machine, "GracefulShutdown")
+    graceful = await reset(machine, kind)
     clock.move(100)
     assert machine.power_state == "On"
     await reset(machine, "ForceOff")
@@ -371,6 +380,90 @@ async def test_paused_change_is_suspended(machine: Machine, clock: Clock) -> Non
     assert state_of(machine, job) is TaskState.RUNNING
     clock.move(2)
     assert state_of(machine, job) is TaskState.COMPLETED
+
+
+async def test_suspended_job_stands_still(machine: Machine, clock: Clock) -> None:
+    machine.set_modes(pausable=True)
+    job = await begin(machine, VOLUMES, MIRROR)
+    other = await begin(machine, VOLUMES, MIRROR)
+    clock.move(5)
+    suspend(machine, job, "Taskfish.Suspend")
+    clock.move(100)
+    assert (state_of(machine, job), job.percent) == (TaskState.SUSPENDED, 50)
+    assert state_of(machine, other) is TaskState.COMPLETED
+    suspend(machine, job, "Taskfish.Resume")
+    clock.move(4)
+    assert state_of(machine, job) is TaskState.RUNNING
+    clock.move(2)
+    assert state_of(machine, job) is TaskState.COMPLETED
+    assert len(machine.executions) == 2
+
+
+async def test_suspended_job_can_be_aborted(machine: Machine, clock: Clock) -> None:
+    machine.set_modes(pausable=True)
+    job = await begin(machine, VOLUMES, MIRROR)
+    suspend(machine, job, "Taskfish.Suspend")
+    machine.abort(job)
+    assert state_of(machine, job) is TaskState.CANCELLING
+    clock.move(3)
+    assert state_of(machine, job) is TaskState.CANCELLED
+
+
+async def test_job_that_waits_for_a_reset_may_be_suspended(
+    machine: Machine, clock: Clock
+) -> None:
+    machine.set_modes(pausable=True)
+    job = await begin(machine, VOLUMES, MIRROR | ON_RESET)
+    suspend(machine, job, "Taskfish.Suspend")
+    assert state_of(machine, job) is TaskState.SUSPENDED
+    await reset(machine, "ForceRestart")
+    clock.move(100)
+    assert state_of(machine, job) is TaskState.SUSPENDED
+    suspend(machine, job, "Taskfish.Resume")
+    clock.move(11)
+    assert state_of(machine, job) is TaskState.COMPLETED
+
+
+@pytest.mark.parametrize("state", [*TaskState])
+async def test_shown_state_changes_nothing_else(
+    machine: Machine, clock: Clock, state: TaskState
+) -> None:
+    machine.set_modes(shows_state=state)
+    job = await begin(machine, VOLUMES, MIRROR)
+    assert task_body(job)["TaskState"] == state
+    assert state_of(machine, job) is TaskState.RUNNING
+    clock.move(11)
+    machine.timeline.advance()
+    assert task_body(job)["TaskState"] == "Completed"
+    assert len(members(machine)) == 1
+
+
+@pytest.mark.parametrize("value", ["Immediate", "OnReset", "Tomorrow", None])
+async def test_machine_without_apply_times_refuses_them(
+    machine: Machine, value: str | None
+) -> None:
+    machine.set_modes(apply_times=False)
+    when: dict[str, Any] = {"@Redfish.OperationApplyTime": value}
+    image = {"ImageURI": "http://h/x"}
+    for uri, body in ((VOLUMES, MIRROR), (UPDATE, image)):
+        with pytest.raises(RefusedError) as caught:
+            await machine.change("POST", uri, body | when)
+        assert caught.value.answer.status == 400
+        assert "PropertyUnknown" in str(caught.value.answer.body)
+    assert machine.executions == []
+    await begin(machine, VOLUMES, MIRROR)
+
+
+def test_apply_times_are_offered_if_supported(machine: Machine) -> None:
+    name, update = "@Redfish.OperationApplyTimeSupport", f"{ROOT}/UpdateService"
+    assert machine.read(VOLUMES)[name] == {
+        "@odata.type": "#Settings.v1_4_0.OperationApplyTimeSupport",
+        "SupportedValues": ["Immediate", "OnReset"],
+    }
+    assert name in str(machine.read(update))
+    machine.set_modes(apply_times=False)
+    assert name not in machine.read(VOLUMES)
+    assert name not in str(machine.read(update))
 
 
 async def test_restart_forgets_tasks(machine: Machine, clock: Clock) -> None:
@@ -420,7 +513,15 @@ async def test_own_task_is_no_execution(machine: Machine, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"hang": "maybe"}, {"pause_at": 100}, {"refuse": 200}, {"no_mode": 1}]
+    "changes",
+    [
+        {"hang": "maybe"},
+        {"pause_at": 100},
+        {"refuse": 200},
+        {"no_mode": 1},
+        {"shows_state": "Sleeping"},
+        {"abort": "never"},
+    ],
 )
 def test_bad_modes_are_refused(machine: Machine, changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

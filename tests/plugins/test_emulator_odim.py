@@ -130,6 +130,67 @@ async def test_abort_may_be_refused(emulated: Served) -> None:
 
 
 @pytest.mark.parametrize(
+    ("abort", "shown"),
+    [("supported", "GET, HEAD, DELETE"), ("unsupported", "GET, HEAD")],
+)
+async def test_allow_shows_the_abort(emulated: Served, abort: str, shown: str) -> None:
+    modes(emulated, abort=abort, hang=True)
+    accepted = await emulated.plugin.reset("ForceOff")
+    assert "Allow" not in accepted.headers
+    monitor = accepted.headers["Location"]
+    found = [await emulated.plugin.http.get(monitor)]
+    for name in ("TaskMonitors", "Tasks"):
+        found.append(await emulated.plugin.call("GET", f"/TaskService/{name}/0"))
+    assert [answer.headers["Allow"] for answer in found] == [shown] * 3
+    answer = await emulated.plugin.http.delete(monitor)
+    assert answer.status_code == (405 if abort == "unsupported" else 202)
+
+
+async def test_taskmon_offers_to_suspend_its_task(emulated: Served) -> None:
+    modes(emulated, pausable=True, seconds=60, shows_state=None)
+    accepted = await emulated.plugin.reset("ForceOff")
+    monitor = accepted.headers["Location"]
+    http = emulated.plugin.http
+    for name, state in (("Suspend", "Suspended"), ("Resume", "Running")):
+        actions = (await http.get(monitor)).json()["Actions"]["Oem"]
+        target = actions[f"#Taskfish.{name}"]["target"]
+        assert target == f"{monitor}/Actions/Oem/Taskfish.{name}"
+        assert (await http.post(target, json={})).status_code == 204
+        assert (await http.get(monitor)).json()["TaskState"] == state
+    assert (await http.get(target)).status_code == 405
+
+
+async def test_task_of_the_machine_offers_to_suspend_itself(emulated: Served) -> None:
+    modes(emulated, pausable=True, seconds=60)
+    await emulated.plugin.reset("ForceOff")
+    task = (await emulated.plugin.call("GET", "/TaskService/Tasks/0")).json()
+    monitor = (await emulated.plugin.call("GET", "/TaskService/TaskMonitors/0")).json()
+    assert monitor["Actions"] == task["Actions"]
+    target = task["Actions"]["Oem"]["#Taskfish.Suspend"]["target"]
+    path = target.removeprefix("/ODIM/v1")
+    assert (await emulated.plugin.call("POST", path, {})).status_code == 204
+    task = (await emulated.plugin.call("GET", "/TaskService/Tasks/0")).json()
+    assert task["TaskState"] == "Suspended"
+
+
+@pytest.mark.parametrize("monitor", ["t1", "t9"])
+async def test_action_that_is_not_offered_is_404(
+    emulated: Served, monitor: str
+) -> None:
+    modes(emulated, hang=True)
+    await emulated.plugin.reset("ForceOff")
+    target = f"/taskmon/{monitor}/Actions/Oem/Taskfish.Suspend"
+    assert (await emulated.plugin.http.post(target, json={})).status_code == 404
+
+
+async def test_taskmon_shows_what_the_mode_says(emulated: Served) -> None:
+    modes(emulated, shows_state="Service")
+    accepted = await emulated.plugin.reset("ForceOff")
+    assert accepted.json()["TaskState"] == "Service"
+    assert (await emulated.plugin.final(accepted)).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("location", "expected"),
     [
         ("absolute", "{origin}/taskmon/t1"),

@@ -176,12 +176,84 @@ async def test_cancelled_monitor_is_gone(emulated: Served) -> None:
     assert emulated.emulator.executions()[0].outcome == "cancelled"
 
 
-async def test_refused_abort_shows_in_allow(emulated: Served) -> None:
-    modes(emulated, abort="refused", hang=True)
+@pytest.mark.parametrize(
+    ("abort", "shown", "status"),
+    [
+        ("supported", "GET, HEAD, DELETE", 202),
+        ("ignored", "GET, HEAD, DELETE", 202),
+        ("refused", "GET, HEAD, DELETE", 405),
+        ("unsupported", "GET, HEAD", 405),
+    ],
+)
+async def test_allow_shows_the_abort_but_for_late_refusals(
+    emulated: Served, abort: str, shown: str, status: int
+) -> None:
+    modes(emulated, abort=abort, hang=True)
     accepted = await emulated.bmc.reset("ForceOff")
-    answer = await emulated.bmc.delete(accepted.headers["Location"])
-    assert answer.status_code == 405
-    assert answer.headers["Allow"] == "GET, HEAD"
+    for uri in (accepted.headers["Location"], accepted.json()["@odata.id"]):
+        assert (await emulated.bmc.get(uri)).headers["Allow"] == shown
+        answer = await emulated.bmc.delete(uri)
+        assert answer.status_code == status
+        assert answer.headers["Allow"] == ("GET, HEAD" if status == 405 else shown)
+
+
+async def test_ended_task_can_always_be_removed(emulated: Served) -> None:
+    modes(emulated, abort="unsupported")
+    accepted = await emulated.bmc.reset("ForceOff")
+    await emulated.bmc.final(accepted)
+    task = accepted.json()["@odata.id"]
+    assert "DELETE" in (await emulated.bmc.get(task)).headers["Allow"]
+    assert (await emulated.bmc.delete(task)).status_code == 204
+
+
+async def test_task_offers_to_suspend_itself(emulated: Served) -> None:
+    modes(emulated, pausable=True, seconds=60)
+    accepted = await emulated.bmc.reset("ForceOff")
+    task = accepted.json()["@odata.id"]
+    actions = (await emulated.bmc.get(task)).json()["Actions"]["Oem"]
+    suspend, resume = (
+        actions[f"#Taskfish.{name}"]["target"] for name in ("Suspend", "Resume")
+    )
+    assert suspend == f"{task}/Actions/Oem/Taskfish.Suspend"
+    for target, state in ((suspend, "Suspended"), (resume, "Running")):
+        assert (await emulated.bmc.post(target, {})).status_code == 204
+        shown = await emulated.bmc.get(accepted.headers["Location"])
+        assert (shown.status_code, shown.json()["TaskState"]) == (202, state)
+    refused = await emulated.bmc.get(suspend)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
+    assert len(emulated.emulator.executions()) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "Taskfish.Suspend"),
+        ({"pausable": True}, "Taskfish.Explode"),
+        ({"pausable": True, "seconds": 0}, "Taskfish.Suspend"),
+    ],
+)
+async def test_action_that_is_not_offered_is_404(
+    emulated: Served, changes: dict[str, Any], name: str
+) -> None:
+    modes(emulated, **changes)
+    task = (await emulated.bmc.reset("ForceOff")).json()["@odata.id"]
+    for uri in (f"{task}/Actions/Oem/{name}", f"{task[:-1]}9/Actions/Oem/{name}"):
+        assert (await emulated.bmc.post(uri, {})).status_code == 404
+
+
+@pytest.mark.parametrize("state", ["Service", "Stopping", "Starting", "Suspended"])
+async def test_shown_state_is_what_the_mode_says(emulated: Served, state: str) -> None:
+    modes(emulated, shows_state=state)
+    accepted = await emulated.bmc.reset("ForceOff")
+    assert accepted.json()["TaskState"] == state
+    assert (await emulated.bmc.final(accepted)).status_code == 204
+    task = (await emulated.bmc.get(accepted.json()["@odata.id"])).json()
+    assert task["TaskState"] == "Completed"
+
+
+async def test_service_root_names_the_tasks(emulated: Served) -> None:
+    root = (await emulated.bmc.get("/redfish/v1")).json()
+    assert (await emulated.bmc.get(root["Tasks"]["@odata.id"])).is_success
 
 
 async def test_ended_task_can_be_removed(emulated: Served) -> None:

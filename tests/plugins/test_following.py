@@ -154,6 +154,48 @@ async def test_final_answer_takes_messages_and_created_from_the_task(
     assert report.answer.body == {"Id": "2"}
 
 
+async def test_silent_monitor_is_filled_from_the_task(
+    service: ScriptedService, plugin: Plugin
+) -> None:
+    service.on(f"GET {MONITOR}", http(202, None, Retry_After="9"))
+    service.on(f"GET {TASKS}/7", task("Suspended", PercentComplete=40))
+    report = await plugin.poll(BOTH)
+    assert (report.state, report.percent) == (TaskState.SUSPENDED, 40)
+    assert report.retry_after == 9
+    assert (await plugin.poll(ONLY_MONITOR)).state == TaskState.RUNNING
+
+
+async def test_silent_monitor_keeps_the_end_of_the_task_to_itself(
+    service: ScriptedService, plugin: Plugin
+) -> None:
+    service.on(f"GET {MONITOR}", http(202), http(201, None, Location="/redfish/v1/v"))
+    service.on(f"GET {TASKS}/7", task("Completed"))
+    assert (await plugin.poll(BOTH)).answer is None
+    assert (await plugin.poll(BOTH)).created == ("/redfish/v1/v",)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "known", "abortable"),
+    [
+        ({"Allow": "GET, DELETE"}, {"Allow": "GET"}, True),
+        ({"Allow": "GET"}, {"Allow": "GET, DELETE"}, False),
+        ({}, {"Allow": "GET, DELETE"}, True),
+        ({}, {"Allow": "GET"}, False),
+        ({}, {}, None),
+    ],
+)
+async def test_allow_of_the_monitor_counts_before_the_tasks(
+    service: ScriptedService,
+    plugin: Plugin,
+    monitor: dict[str, str],
+    known: dict[str, str],
+    abortable: bool | None,
+) -> None:
+    service.on(f"GET {MONITOR}", http(202, None, **monitor))
+    service.on(f"GET {TASKS}/7", http(200, {"TaskState": "Running"}, **known))
+    assert (await plugin.poll(BOTH)).abortable is abortable
+
+
 async def test_start_time_of_another_task_is_noticed(
     service: ScriptedService, plugin: Plugin
 ) -> None:

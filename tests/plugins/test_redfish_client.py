@@ -242,7 +242,8 @@ async def test_precondition_of_the_caller_is_sent(bmc: Bmc) -> None:
 async def test_identify_proves_the_credentials(bmc: Bmc) -> None:
     identity = await bmc.plugin.identify()
     assert identity.uuid == bmc.emulator.machines["bmc1"].uuid
-    assert (identity.has_accounts, identity.aggregates) == (True, True)
+    assert (identity.has_accounts, identity.has_tasks) == (True, True)
+    assert identity.aggregates
     async with connected(bmc.url, password="wrong") as plugin:
         await plugin.check()
         with pytest.raises(CredentialsRefusedError) as raised:
@@ -272,6 +273,15 @@ async def test_session_is_renewed_and_ended(bmc: Bmc) -> None:
         assert sessions.by_id
     assert bmc.changes() == 1
     assert not sessions.by_id
+
+
+async def test_service_root_without_tasks_has_none() -> None:
+    async with scripted() as service:
+        service.on("GET /redfish/v1", http(200, {"RedfishVersion": "1.6.0"}))
+        service.on("GET /redfish/v1/Systems", http(200, {"Members": []}))
+        async with connected(service.url) as plugin:
+            identity = await plugin.identify()
+    assert (identity.has_tasks, identity.has_accounts) == (False, False)
 
 
 async def test_identify_wants_a_service_root() -> None:

@@ -91,6 +91,35 @@ def test_open_task_is_read_leniently(
 
 
 @pytest.mark.parametrize(
+    ("allow", "abortable"),
+    [
+        ("GET, HEAD, DELETE", True),
+        ("get,delete", True),
+        ("DELETE", True),
+        ("GET, HEAD", False),
+        ("GET, UNDELETE", False),
+        ("", False),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("body", [None, {"TaskState": "Running"}])
+def test_allow_says_whether_a_task_can_be_aborted(
+    allow: str | None, abortable: bool | None, body: JsonValue
+) -> None:
+    headers = {} if allow is None else {"Allow": allow}
+    answer = Answer(status=202, headers=headers, body=body)
+    assert reports.report_of(answer).abortable is abortable
+    assert reports.accepted_report(answer).abortable is None
+
+
+@pytest.mark.parametrize("body", [None, {"TaskState": "Completed"}, {"Id": "1"}])
+def test_ended_task_cannot_be_aborted_or_paused(body: JsonValue) -> None:
+    answer = Answer(status=200, headers={"Allow": "GET, DELETE"}, body=body)
+    report = reports.report_of(answer)
+    assert (report.abortable, report.pausable) == (None, False)
+
+
+@pytest.mark.parametrize(
     ("task", "http", "state", "status"),
     [
         ({"TaskState": "Completed"}, 200, "Completed", 200),

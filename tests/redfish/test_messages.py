@@ -73,7 +73,7 @@ def test_unknown_message_is_the_clients_fault() -> None:
 def test_every_message_reads_well(registry: str, key: str, entry: Entry) -> None:
     assert entry.text.endswith(".")
     assert entry.resolution.endswith(".")
-    assert entry.status in (200, 400, 401, 404, 405, 409, 412, 413, 500, 501, 503)
+    assert entry.status in (200, *range(400, 418), 500, 501, 503)
 
 
 def test_text_in_an_argument_is_no_place() -> None:

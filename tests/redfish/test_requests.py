@@ -83,6 +83,24 @@ def test_good_body_passes(operation: str, body: JsonValue) -> None:
         ),
         ("ComputerSystem.Update", {"Boot": 1}, "PropertyValueTypeError", ("1", "Boot")),
         (
+            "Manager.Reset",
+            {"ResetType": True},
+            "ActionParameterValueTypeError",
+            ("true", "ResetType", "Manager.Reset"),
+        ),
+        (
+            "VirtualMedia.InsertMedia",
+            {"Image": None},
+            "ActionParameterValueTypeError",
+            ("null", "Image", "VirtualMedia.InsertMedia"),
+        ),
+        (
+            "Bios.Update",
+            {"Attributes": ["ä", None]},
+            "PropertyValueTypeError",
+            ('["ä", null]', "Attributes"),
+        ),
+        (
             "Volume.Create",
             {"CapacityBytes": 1.5},
             "PropertyValueTypeError",

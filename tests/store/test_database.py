@@ -1,8 +1,11 @@
 """The store: migrations, transactions, two writers at once."""
 
 import asyncio
+import gc
+import random
 import sqlite3
 import sys
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,12 +25,14 @@ from taskfish.errors import (
 from taskfish.store.database import Store, upgrade
 from taskfish.store.journal import Journal, JournalKey
 from taskfish.store.monitor_reads import MonitorReads
+from taskfish.store.requests import Requests
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.tables import metadata, schema_namespaces
 from tests.store.stores import opened, url_in
 
 KEYRING = Keyring([SecretStr(generate_key())])
 WRITERS, WRITES = 3, 40
+CANCELLED_USES = 600
 WRITER = """
 import asyncio, sys
 from sqlalchemy import insert, select
@@ -97,7 +102,7 @@ async def test_one_of_many_begins_a_sending(tmp_path: Path) -> None:
 async def test_store_that_was_never_set_up_says_so(tmp_path: Path) -> None:
     store = Store(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}", KEYRING)
     with pytest.raises(StoreUnavailableError, match="db upgrade"):
-        await MonitorReads(store).first_read([("w", "r")])
+        await MonitorReads(store).read_of(("w", "r"))
     await store.close()
 
 
@@ -148,11 +153,26 @@ async def test_first_read_of_a_monitor_is_kept(tmp_path: Path) -> None:
     store = await a_store(tmp_path)
     reads = MonitorReads(store)
     await reads.note(("w", "r"))
-    first = (await reads.first_read([("w", "r")]))[("w", "r")]
+    first = await reads.read_of(("w", "r"))
     await reads.note(("w", "r"))
-    again = await reads.first_read([("w", "r"), ("w", "other")])
-    assert again == {("w", "r"): first}
-    assert abs((datetime.now(UTC) - first).total_seconds()) < 60
+    assert first is not None
+    assert await reads.read_of(("w", "r")) == first
+    assert await reads.read_of(("w", "other")) is None
+    assert abs((datetime.now(UTC) - first.first_at).total_seconds()) < 60
+    await store.close()
+
+
+async def test_removed_monitor_stays_removed(tmp_path: Path) -> None:
+    store = await a_store(tmp_path)
+    reads = MonitorReads(store)
+    read, unread = ("w", "read"), ("w", "unread")
+    await reads.note(read)
+    for run in (read, unread):
+        await reads.remove(run)
+        await reads.note(run)
+        found = await reads.read_of(run)
+        assert found is not None
+        assert found.removed
     await store.close()
 
 
@@ -242,3 +262,53 @@ async def test_database_in_no_folder_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailableError):
         await add(store, "x")
     await store.close()
+
+
+async def test_cancelled_use_leaves_no_connection_to_the_garbage_collector(
+    tmp_path: Path,
+) -> None:
+    """Cancelled at every moment of a use, also in the middle of the checkout, twice."""
+    chance = random.Random(7)
+    left: list[str] = []
+    gc.collect()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: left.append(context["message"]))
+    async with opened(tmp_path) as store:
+
+        async def use(mode: str) -> None:
+            async with getattr(store, mode)() as connection:
+                await connection.execute(select(schema_namespaces))
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(CANCELLED_USES):
+                using = asyncio.create_task(use(chance.choice(["read", "write"])))
+                await asyncio.sleep(chance.random() * 0.004)
+                using.cancel()
+                await asyncio.sleep(0)
+                using.cancel()
+                await asyncio.wait({using})
+            gc.collect()
+    loop.set_exception_handler(None)
+    assert [*left, *(str(warning.message) for warning in caught)] == []
+
+
+async def test_many_writers_at_once_all_come_to_write(tmp_path: Path) -> None:
+    """SQLite alone lets those who wait try by chance, and some of them too late."""
+    async with opened(tmp_path) as store:
+        requests = Requests(store)
+        await asyncio.gather(
+            *(
+                requests.add(token=f"{number}", owner="a", task_id="t")
+                for number in range(400)
+            )
+        )
+        assert len(await requests.since(datetime.min.replace(tzinfo=UTC))) == 400
+
+
+async def test_writer_that_never_ends_keeps_nobody_waiting_for_ever(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store, store.write():
+        with pytest.raises(StoreUnavailableError):
+            await Requests(store).add(token="x", owner="a", task_id="t")

@@ -41,10 +41,17 @@ def source(name: str = "rack7", host: str = "10.0.0.7", **values: Any) -> Source
     return Source(id=name, host_name=host, **(given | values))
 
 
-async def ready(store: Store, *found: Member, has_accounts: bool = True) -> bool:
+async def ready(
+    store: Store, *found: Member, has_accounts: bool = True, has_tasks: bool = True
+) -> bool:
     """Make rack7 ready with an inventory."""
     return await Inventory(store).replace(
-        "rack7", found, uuid="u", has_accounts=has_accounts, task_id="task-1"
+        "rack7",
+        found,
+        uuid="u",
+        has_accounts=has_accounts,
+        has_tasks=has_tasks,
+        task_id="task-1",
     )
 
 
@@ -74,6 +81,16 @@ async def test_accounts_without_a_service_belong_to_no_manager(store: Store) -> 
     record = await Sources(store).get("rack7")
     assert record is not None
     assert record.manager is None
+
+
+async def test_source_without_tasks_is_known_by_its_access(store: Store) -> None:
+    sources = Sources(store)
+    await sources.add(source(), "task-1")
+    for has_tasks in (False, True):
+        await ready(store, has_tasks=has_tasks)
+        access = await sources.access("rack7")
+        assert access is not None
+        assert access.source.has_tasks is has_tasks
 
 
 async def test_members_of_a_source_that_is_adding_are_hidden(store: Store) -> None:

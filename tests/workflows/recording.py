@@ -1,8 +1,8 @@
 """Records a history of each workflow and ending: `python -m tests.workflows.recording`.
 
-The files in tests/histories are replayed by test_replay.py. Record them afresh when a
-workflow's commands change on purpose, and only if no such run may be under way
-anywhere; else use `workflow.patched`.
+It records the histories that are missing in tests/histories, where test_replay.py
+replays them. One that is there stays as it is: runs of its kind may be under way
+anywhere, so a change of a workflow's commands needs `workflow.patched`.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -23,6 +25,7 @@ from taskfish.encryption import Keyring
 from taskfish.temporal import data_converter
 from tests.house import SOURCES, House, open_house, source_body
 from tests.workflows.houses import (
+    BMC,
     NODE,
     bmc_house,
     create_account,
@@ -34,6 +37,7 @@ from tests.workflows.houses import (
     until_executed,
 )
 
+RESET = f"{BMC}/Actions/ComputerSystem.Reset"
 HISTORIES = Path(__file__).parent.parent / "histories"
 TEST_KEY = SecretStr("dGVzdC1rZXktb25seS1uZXZlci1pbi1wcm9kdWN0aW8=")
 """Encrypts the committed histories: a key for tests, known to everybody."""
@@ -119,6 +123,21 @@ async def cancelled_by_source(house: House) -> httpx.Response:
 
 async def abort_refused(house: House) -> httpx.Response:
     """The source refuses to abort its task, which completes."""
+    accepted = await abort_refused_once(house)
+    house.emulator.set_modes("bmc1", hang=False)
+    return accepted
+
+
+async def abort_asked_again(house: House) -> httpx.Response:
+    """The source refuses to abort its task at first: a second Cancel is a signal."""
+    accepted = await abort_refused_once(house)
+    house.emulator.set_modes("bmc1", abort="supported", abort_seconds=0)
+    await house.workflow(accepted).signal("Cancel", "ada")
+    return accepted
+
+
+async def abort_refused_once(house: House) -> httpx.Response:
+    """Cancel a hanging reset whose source refuses to abort it."""
     house.emulator.set_modes("bmc1", hang=True, abort="refused")
     accepted = await house.reset("bmc1.1")
     await until_begun(house, accepted, "await_completion")
@@ -126,11 +145,111 @@ async def abort_refused(house: House) -> httpx.Response:
 
     async def is_refused() -> bool:
         run = await house.workflow(accepted).describe()
-        return "abort_refused" in await run.memo()
+        return bool((await run.memo()).get("abort_refused"))
 
     await until(is_refused)
-    house.emulator.set_modes("bmc1", hang=False)
     return accepted
+
+
+async def deadline_passed(house: House) -> httpx.Response:
+    """The source aborts its task at the deadline."""
+    house.emulator.set_modes("bmc1", hang=True, abort_seconds=0)
+    return await _reset(house, {"Task-Timeout": "1"})
+
+
+async def suspended_unsent(house: House) -> httpx.Response:
+    """It is suspended between two tries to send it, and resumed."""
+    house.emulator.set_modes("bmc1", refuse=503)
+    accepted = await house.reset("bmc1.1")
+    await until_executed(house, times=0)
+    await house.workflow(accepted).signal("Suspend", "ada")
+    await house.until(accepted, "Suspended")
+    house.emulator.set_modes("bmc1", refuse=None)
+    await house.workflow(accepted).signal("Resume", "ada")
+    return accepted
+
+
+async def suspended_at_source(house: House) -> httpx.Response:
+    """It is suspended while the source works on it, which can pause its task."""
+    house.emulator.set_modes("bmc1", pausable=True, seconds=2)
+    accepted = await house.reset("bmc1.1")
+    await until_begun(house, accepted, "await_completion")
+    await house.workflow(accepted).signal("Suspend", "ada")
+    await house.until(accepted, "Suspended")
+    await house.workflow(accepted).signal("Resume", "ada")
+    return accepted
+
+
+async def queued(house: House) -> httpx.Response:
+    """It waits for another change of the machine."""
+    house.emulator.set_modes("bmc1", seconds=1)
+    await house.reset("bmc1.1")
+    return await _reset(house, {"Task-Conflict": "queue"})
+
+
+async def queue_timed_out(house: House) -> httpx.Response:
+    """It waits in vain for another change of the machine."""
+    house.emulator.set_modes("bmc1", hang=True)
+    await house.reset("bmc1.1")
+    return await _reset(house, {"Task-Conflict": "queue"})
+
+
+async def superseding(house: House) -> httpx.Response:
+    """A forced power-off takes the place of a graceful one that hangs."""
+    house.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
+    hanging = await house.reset("bmc1.1", "GracefulShutdown")
+    await until_begun(house, hanging, "await_completion")
+    return await _reset(house, {"Task-Conflict": "reject"}, "ForceOff")
+
+
+async def on_reset_by_gateway(house: House) -> httpx.Response:
+    """The source knows no apply time: the gateway waits for the reset."""
+    house.emulator.set_modes("bmc1", apply_times=False)
+    accepted = await house.create_volume("bmc1.1", apply_time="OnReset")
+    await until_begun(house, accepted, "await_reset")
+    await house.reset("bmc1.1")
+    return accepted
+
+
+async def on_reset_by_source(house: House) -> httpx.Response:
+    """The source takes the apply time: its task is Pending until the reset."""
+    accepted = await house.create_volume("bmc1.1", apply_time="OnReset")
+    await until_begun(house, accepted, "await_completion")
+    await house.reset("bmc1.1")
+    return accepted
+
+
+async def in_window(house: House) -> httpx.Response:
+    """It is sent when its maintenance window begins."""
+    return await _in_window(house, 2)
+
+
+async def window_suspended(house: House) -> httpx.Response:
+    """It is suspended while it waits for its window, and resumed within it."""
+    accepted = await _in_window(house, 2)
+    await house.workflow(accepted).signal("Suspend", "ada")
+    await house.until(accepted, "Suspended")
+    await house.workflow(accepted).signal("Resume", "ada")
+    return accepted
+
+
+async def _in_window(house: House, seconds: int) -> httpx.Response:
+    start = datetime.now(UTC) + timedelta(seconds=seconds)
+    body = {
+        "ResetType": "ForceRestart",
+        "@Redfish.OperationApplyTime": "AtMaintenanceWindowStart",
+        "@Redfish.MaintenanceWindow": {
+            "MaintenanceWindowStartTime": start.isoformat(timespec="seconds"),
+            "MaintenanceWindowDurationInSeconds": 600,
+        },
+    }
+    return await house.change("POST", RESET, body)
+
+
+async def _reset(
+    house: House, headers: dict[str, str], reset_type: str = "ForceRestart"
+) -> httpx.Response:
+    return await house.change("POST", RESET, {"ResetType": reset_type}, **headers)
 
 
 async def answer_found(house: House) -> httpx.Response:
@@ -201,39 +320,71 @@ ON_A_BMC: tuple[Scenario, ...] = (
     cancelled_unsent,
     cancelled_by_source,
     abort_refused,
+    abort_asked_again,
+    deadline_passed,
+    suspended_unsent,
+    suspended_at_source,
+    queued,
+    superseding,
+    on_reset_by_gateway,
+    on_reset_by_source,
+    in_window,
+    window_suspended,
     answer_found,
     not_sent_first,
     task_forgotten,
 )
+IMPATIENT: tuple[Scenario, ...] = (queue_timed_out,)
+"""On a BMC, with a queue that nobody waits in for long."""
 BEHIND_A_PLUGIN: tuple[Scenario, ...] = (outcome_unknown,)
 WITHOUT_SOURCES: tuple[Scenario, ...] = (
     source_added,
     source_refused,
     source_cancelled,
 )
+SCENARIOS = (*ON_A_BMC, *IMPATIENT, *BEHIND_A_PLUGIN, *WITHOUT_SOURCES)
 WATCH = "source_watched"
 SWEPT = "housekeeping"
+"""Recorded before the sweep removed tasks: kept, as runs of then must replay."""
+SWEPT_AND_REMOVED = "housekeeping_removing"
+REMOVED = "tasks_removed"
 NAMES = sorted(
-    [WATCH, SWEPT]
-    + [each.__name__ for each in (*ON_A_BMC, *BEHIND_A_PLUGIN, *WITHOUT_SOURCES)]
+    [WATCH, SWEPT, SWEPT_AND_REMOVED, REMOVED] + [each.__name__ for each in SCENARIOS]
 )
 
 
 async def record(temporal: Client) -> None:
-    """Write all histories afresh."""
+    """Write the histories that are missing."""
     HISTORIES.mkdir(exist_ok=True)
-    for scenario in ON_A_BMC:
-        async with _fresh(bmc_house, temporal) as house:
-            await _write(scenario, house)
-    for scenario in BEHIND_A_PLUGIN:
-        async with _fresh(node_house, temporal) as house:
-            await _write(scenario, house)
-    for scenario in WITHOUT_SOURCES:
-        async with _fresh(open_house, temporal) as house:
-            await _write(scenario, house)
-    async with _fresh(bmc_house, temporal) as house:
-        await _write_housekeeping(house)
-        await _write_watch(house)
+    for scenario in SCENARIOS:
+        if _is_missing(scenario.__name__):
+            async with _house_for(scenario, temporal) as house:
+                await _write(scenario, house)
+    internal = {
+        WATCH: _write_watch,
+        SWEPT_AND_REMOVED: _write_sweep,
+        REMOVED: _write_removal,
+    }
+    for name, write in internal.items():
+        if _is_missing(name):
+            async with _fresh(bmc_house, temporal) as house:
+                await write(house)
+
+
+def _is_missing(name: str) -> bool:
+    return not (HISTORIES / f"{name}.json").exists()
+
+
+def _house_for(
+    scenario: Scenario, temporal: Client
+) -> AbstractAsyncContextManager[House]:
+    if scenario in IMPATIENT:
+        return _fresh(partial(bmc_house, queue_timeout=1), temporal)
+    if scenario in BEHIND_A_PLUGIN:
+        return _fresh(node_house, temporal)
+    if scenario in WITHOUT_SOURCES:
+        return _fresh(open_house, temporal)
+    return _fresh(bmc_house, temporal)
 
 
 @asynccontextmanager
@@ -260,14 +411,23 @@ async def _write_watch(house: House) -> None:
     _save(WATCH, (await watcher.fetch_history()).to_json())
 
 
-async def _write_housekeeping(house: House) -> None:
+async def _write_sweep(house: House) -> None:
     sweep = await house.temporal.start_workflow(
         HOUSEKEEPING,
         id="housekeeping:sweep",
         task_queue=house.settings.task_queue,
     )
     await sweep.result()
-    _save(SWEPT, (await sweep.fetch_history()).to_json())
+    _save(SWEPT_AND_REMOVED, (await sweep.fetch_history()).to_json())
+
+
+async def _write_removal(house: House) -> None:
+    """All ended tasks are removed: there is the one that added the source."""
+    uri = "/redfish/v1/TaskService/Actions/TaskService.DeleteAllCompletedTasks"
+    assert (await house.client.post(uri, json={})).status_code == 204
+    removal = house.temporal.get_workflow_handle("removal:all")
+    await removal.result()
+    _save(REMOVED, (await removal.fetch_history()).to_json())
 
 
 def _save(name: str, text: str) -> None:

@@ -8,13 +8,16 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
-    from activities.completion import Completion
+    from activities.completion import Ended
     from taskfish.plugins.protocol import Accepted
     from taskfish.redfish.task import Answer, Outcome
+    from taskfish.temporal import PLUGIN_TASK
+    from workflows import plugin_calls
     from workflows.add_aggregation_source import AddAggregationSource, NewSource
+    from workflows.following import Following
     from workflows.operation import Operation
     from workflows.plugin_operation import PluginOperation
-    from workflows.task import conclude
+    from workflows.task import finished
     from workflows.watch_source import WatchSource
 
 
@@ -29,24 +32,32 @@ class ShowsBeforeSending(PluginOperation):
         return await super().run(args)
 
 
+class WaitingBeforeShowing(Following):
+    """Starts to wait before it shows whose task it waits for: two commands swapped."""
+
+    async def outcome(self) -> Outcome:
+        """Wait, show, and do what follows for an end that the source has told."""
+        waiting = self._wait(None)
+        name = f"{self._operation.source} {self._task.uri}"
+        self._show(self._source_state, "too late", PLUGIN_TASK.value_set(name))
+        completion = await finished(waiting)
+        assert isinstance(completion, Ended), "recorded so"
+        return self._ended(completion)
+
+
 @workflow.defn(dynamic=True)
 class FollowsBeforeShowing(PluginOperation):
-    """Starts to wait before it shows whose task it waits for: two commands swapped."""
+    """Starts to wait for the source's task before it shows it."""
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> Answer:
         """Do the same as ever, but for `_follow`."""
         return await super().run(args)
 
-    def _await_completion(
-        self, accepted: Accepted
-    ) -> workflow.ActivityHandle[Completion]:
-        waiting = super()._await_completion(accepted)
-        super()._show_followed(accepted)
-        return waiting
-
-    def _show_followed(self, accepted: Accepted) -> None:
-        self._source_state = self._state = accepted.report.state
+    async def _follow(self, accepted: Accepted) -> Outcome:
+        return await WaitingBeforeShowing(
+            self._operation, self._key, accepted, self, None, self._show
+        ).outcome()
 
 
 @workflow.defn(dynamic=True)
@@ -57,14 +68,10 @@ class FollowsBeforeSending(PluginOperation):
     async def run(self, args: Sequence[RawValue]) -> Answer:
         """Look first, then send."""
         (raw,) = args
-        converter = workflow.payload_converter()
-        self._operation = converter.from_payload(raw.payload, Operation)
-        self._id = workflow.info().workflow_id
-        self._key = self._journal_key(1)
-        await self._look("nobody knows yet")
-        submission = await self._send_once()
-        outcome: Outcome = await self._outcome_of(submission)
-        return conclude(outcome)
+        operation = workflow.payload_converter().from_payload(raw.payload, Operation)
+        key = self._journal_key(1)
+        await plugin_calls.look(operation, key, "nobody knows yet", deadline=None)
+        return await super().run(args)
 
 
 @workflow.defn(name="AggregationSource.Create")

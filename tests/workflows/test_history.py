@@ -98,6 +98,7 @@ async def test_search_attributes_say_what_was_done(
 ) -> None:
     bmc.emulator.set_modes("bmc1", fail=fails)
     accepted = await bmc.create_volume("bmc1.1")
+    request_id = accepted.headers["X-Request-Id"]
     await bmc.ended(accepted)
     attributes = (await bmc.workflow(accepted).describe()).typed_search_attributes
     found = {pair.key.name: pair.value for pair in attributes}
@@ -113,6 +114,7 @@ async def test_search_attributes_say_what_was_done(
         "TaskResourceType": "Volume",
         "TaskSource": "bmc1",
         "TaskOwner": "admin",
+        "TaskRequestId": request_id,
         "TaskResources": [BMC],
     }
 

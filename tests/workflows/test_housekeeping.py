@@ -7,9 +7,14 @@ from temporalio.service import RPCError
 from temporalio.testing import ActivityEnvironment
 
 from activities.housekeeping import KEPT_FOR, HousekeepingActivities
+from activities.open_places import OpenPlaces
+from activities.reset_gate import ResetGate
 from taskfish.store.journal import Journal, JournalKey
 from taskfish.store.monitor_reads import MonitorReads
+from taskfish.store.requests import Requests
+from taskfish.store.reset_waits import ResetWaits
 from taskfish.store.secret_bodies import SecretBodies
+from taskfish.store.turns import Turns
 from tests.house import House
 from tests.workflows.houses import until
 
@@ -23,7 +28,10 @@ def housekeeping(house: House) -> HousekeepingActivities:
         house.temporal,
         Journal(house.store),
         MonitorReads(house.store),
+        Requests(house.store),
         SecretBodies(house.store),
+        OpenPlaces(house.temporal, Turns(house.store)),
+        ResetGate(house.temporal, ResetWaits(house.store)),
         longest_start=timedelta(0),
     )
 

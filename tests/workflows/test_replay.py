@@ -16,6 +16,7 @@ from tests.workflows.test_history import MOST_EVENTS
 from workflows.add_aggregation_source import AddAggregationSource
 from workflows.housekeeping import Housekeeping
 from workflows.plugin_operation import PluginOperation
+from workflows.remove_ended_tasks import RemoveEndedTasks
 from workflows.watch_source import WatchSource
 
 WORKFLOWS: tuple[type[Any], ...] = (
@@ -23,6 +24,7 @@ WORKFLOWS: tuple[type[Any], ...] = (
     AddAggregationSource,
     WatchSource,
     Housekeeping,
+    RemoveEndedTasks,
 )
 STATUS = {
     "completed_polled": "COMPLETED",
@@ -36,6 +38,17 @@ STATUS = {
     "cancelled_unsent": "CANCELED",
     "cancelled_by_source": "CANCELED",
     "abort_refused": "COMPLETED",
+    "abort_asked_again": "CANCELED",
+    "deadline_passed": "FAILED",
+    "suspended_unsent": "COMPLETED",
+    "suspended_at_source": "COMPLETED",
+    "queued": "COMPLETED",
+    "queue_timed_out": "FAILED",
+    "superseding": "COMPLETED",
+    "on_reset_by_gateway": "COMPLETED",
+    "on_reset_by_source": "COMPLETED",
+    "in_window": "COMPLETED",
+    "window_suspended": "COMPLETED",
     "answer_found": "COMPLETED",
     "not_sent_first": "COMPLETED",
     "task_forgotten": "FAILED",
@@ -45,6 +58,8 @@ STATUS = {
     "source_cancelled": "CANCELED",
     "source_watched": "COMPLETED",
     "housekeeping": "COMPLETED",
+    "housekeeping_removing": "COMPLETED",
+    "tasks_removed": "COMPLETED",
 }
 
 

@@ -6,21 +6,29 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from temporalio.client import Client
 
 from taskfish.plugins.emulator import Addresses, Emulator, serve
+from tests.api.governing import act, delete, task_uri, view_of
 from tests.conftest import KEY
 from tests.house import FAST, House, open_house
 from tests.workflows.houses import (
     BMC,
     VOLUMES,
+    add,
     bmc_house,
     event_names,
     history_of,
     node_house,
     until,
+    until_begun,
+    until_executed,
     words_of,
 )
+
+BUSY_SECONDS = 1.5
+"""How long a change occupies the one call that a source takes."""
 
 
 def port_of(address: str) -> int:
@@ -53,6 +61,28 @@ async def away(house: House) -> AsyncIterator[Outage]:
     async with serve(emulator) as addresses:
         await house.add_source("away", addresses.bmcs[0], "Redfish", "password")
     yield Outage(emulator, addresses)
+
+
+@asynccontextmanager
+async def occupied(temporal: Client, folder: Path) -> AsyncIterator[House]:
+    """Open a gateway whose bmc1 takes one call at a time, and is at work on one."""
+    async with open_house(temporal, folder, KEY) as house:
+        address, one = house.addresses.bmcs[0], {"MaxConcurrentRequests": 1}
+        await add(house, "bmc1", address, "Redfish", "password", one)
+        house.emulator.set_modes("bmc1", slow_sync=True, seconds=BUSY_SECONDS)
+        await tag(house, "first")
+        await until_executed(house)
+        yield house
+
+
+async def tag(house: House, text: str) -> httpx.Response:
+    """Send an AssetTag: nothing is read before it is sent."""
+    return await house.change("PATCH", BMC, {"AssetTag": text})
+
+
+def tags(house: House) -> list[object]:
+    """Return the bodies that bmc1 has got, in its order."""
+    return [each.body for each in house.emulator.executions("bmc1")]
 
 
 async def test_source_that_comes_back_gets_it_once(
@@ -176,3 +206,61 @@ async def until_tried(house: House, accepted: httpx.Response, times: int) -> Non
         return names.count("ACTIVITY_TASK_COMPLETED") >= times
 
     await until(tried)
+
+
+async def test_source_out_of_reach_delays_no_apply_time_for_ever(bmc: House) -> None:
+    bmc.emulator.set_modes("bmc1", vanish=True)
+    accepted = await bmc.create_volume("bmc1.1", apply_time="Immediate")
+    task = await bmc.ended(accepted)
+    assert task["TaskState"] == "Exception"
+    assert (await bmc.final(accepted)).status_code == 503
+    assert bmc.executions("bmc1") == 0
+
+
+@pytest.mark.parametrize("waits_for", ["its look", "its turn"])
+async def test_cancel_while_the_source_is_occupied_sends_nothing(
+    temporal: Client, tmp_path: Path, waits_for: str
+) -> None:
+    async with occupied(temporal, tmp_path) as house:
+        looks = waits_for == "its look"
+        change = house.create_volume("bmc1.1") if looks else tag(house, "second")
+        accepted = await change
+        await until_begun(house, accepted, "submit")
+        assert (await delete(house, task_uri(accepted))).status_code == 202
+        task = await house.ended(accepted)
+        assert task["TaskState"] == "Cancelled"
+        assert "nothing was sent" in words_of(task)
+        assert tags(house) == [{"AssetTag": "first"}]
+
+
+async def test_kill_while_the_source_is_occupied_sends_nothing(
+    temporal: Client, tmp_path: Path
+) -> None:
+    async with occupied(temporal, tmp_path) as house:
+        killed = await tag(house, "second")
+        await until_begun(house, killed, "submit")
+        assert (await act(house, killed, "Kill")).status_code == 204
+        # It comes after the killed one: what that sends is there before.
+        third = await tag(house, "third")
+        assert (await house.ended(third))["TaskState"] == "Completed"
+        assert (await house.task(killed))["TaskState"] == "Killed"
+        assert tags(house) == [{"AssetTag": "first"}, {"AssetTag": "third"}]
+
+
+async def test_suspended_while_the_source_is_occupied_is_sent_when_resumed(
+    temporal: Client, tmp_path: Path
+) -> None:
+    async with occupied(temporal, tmp_path) as house:
+        accepted = await tag(house, "second")
+        await until_begun(house, accepted, "submit")
+        await house.workflow(accepted).signal("Suspend", "a test")
+
+        async def is_noted() -> bool:
+            return (await view_of(house, accepted)).suspended is not None
+
+        await until(is_noted)
+        await house.until(accepted, "Suspended")
+        assert tags(house) == [{"AssetTag": "first"}]
+        await house.workflow(accepted).signal("Resume", "a test")
+        assert (await house.ended(accepted))["TaskState"] == "Completed"
+        assert tags(house) == [{"AssetTag": "first"}, {"AssetTag": "second"}]

@@ -32,7 +32,8 @@ class Work:
 
     `long` work is answered 202 in the mode `auto`. `lags`: a synchronous answer does
     not wait for it. `at_once`: it is answered at once in every mode, without a task.
-    `shows` is the resource whose body the final answer has.
+    `shows` is the resource whose body the final answer has. `graceful` work waits for
+    the operating system.
     """
 
     name: str
@@ -62,6 +63,9 @@ class Job:
     fails: bool = False
     warns: bool = False
     waiting: bool = False
+    paused: bool = False
+    pausable: bool = False
+    shows: TaskState | None = None
     progress: float = 0.0
     done_steps: int = 0
     cancel_at: float | None = None
@@ -70,6 +74,11 @@ class Job:
     ended: datetime | None = None
     messages: list[Message] = field(default_factory=list)
     monitor_gone: bool = False
+
+    @property
+    def shown_state(self) -> TaskState:
+        """The state that is shown, true or not."""
+        return self.shows or self.state
 
     @property
     def percent(self) -> int:
@@ -154,6 +163,12 @@ class Timeline:
         job.cancel_at = self.moment + (0 if job.waiting else delay)
         self.advance()
 
+    def pause(self, job: Job, paused: bool) -> None:
+        """Let a job stand still, or go on from where it stood."""
+        self.advance()
+        job.paused = paused
+        self.advance()
+
     def forget(self, reset_ids: bool) -> None:
         """Drop every job, as a restart does; what they did so far is undone."""
         for job in self.active:
@@ -177,8 +192,10 @@ class Timeline:
         finally:
             self._moment = None
         self._move(now)
+        modes = self._modes()
         for job in self.active:
             job.state = self._state(job)
+            job.shows, job.pausable = modes.shows_state, modes.pausable
 
     def next_event(self) -> float:
         """Return the clock's time of what happens next, infinite if nothing will."""
@@ -207,12 +224,15 @@ class Timeline:
     def _stands_still(self, job: Job) -> bool:
         modes = self._modes()
         hangs = modes.hang or (modes.hang_graceful and job.work.graceful)
-        return job.waiting or hangs or job.cancel_at is not None
+        held = job.waiting or job.paused or hangs
+        return held or job.cancel_at is not None
 
     def _state(self, job: Job) -> TaskState:
         pause_at = self._modes().pause_at
         if job.cancel_at is not None:
             return TaskState.CANCELLING
+        if job.paused:
+            return TaskState.SUSPENDED
         if job.waiting:
             return TaskState.PENDING
         if pause_at is not None and job.progress == pause_at / 100:
@@ -255,6 +275,7 @@ class Timeline:
 
     def _end(self, job: Job, state: TaskState, answer: Answer | None) -> None:
         job.state, job.answer, job.ended = state, answer, self.wall()
+        job.shows, job.pausable = None, False
         self.active = [other for other in self.active if other is not job]
         key, outcome = {
             TaskState.COMPLETED: ("TaskCompletedOK", "completed"),

@@ -22,16 +22,19 @@ from taskfish.plugins.machine.jobs import Job, Timeline, Work
 from taskfish.plugins.machine.manager import Manager, add_chassis
 from taskfish.plugins.machine.modes import Modes
 from taskfish.plugins.machine.power import Power
-from taskfish.plugins.machine.resources import ROOT, Tree, collection, etag
+from taskfish.plugins.machine.resources import (
+    ROOT,
+    Tree,
+    etag,
+    refuse_apply_time,
+)
 from taskfish.plugins.machine.services import (
     MONITORS,
-    SESSION_SERVICE,
-    SESSIONS,
     TASK_SERVICE,
     TASKS,
+    add_sessions,
     service_root,
-    session_body,
-    session_service,
+    task_allow,
     task_body,
     task_collection,
     task_service,
@@ -142,10 +145,8 @@ class Machine:
 
     def allow(self, uri: str) -> str:
         """Return the Allow header of a URI, empty if there is nothing."""
-        if self.job_at(uri) is not None:
-            cancellable = self.modes.abort != "refused"
-            return "GET, HEAD, DELETE" if cancellable else "GET, HEAD"
-        return self._tree().allow(uri)
+        job = self.job_at(uri)
+        return self._tree().allow(uri) if job is None else task_allow(job, self.modes)
 
     def read(self, uri: str) -> Body:
         """Return a resource's body as it is now; a refusal if there is none."""
@@ -181,6 +182,8 @@ class Machine:
             allow = self.allow(uri)
             raise not_allowed(allow) if allow else no_such(uri)
         self.gate.refuse_change()
+        if not self.modes.apply_times:
+            refuse_apply_time(body)
         self._require_match(uri, if_match)
         work = handler(body)
         execution = Execution(
@@ -238,7 +241,7 @@ class Machine:
     def abort(self, job: Job) -> None:
         """Cancel a job, as far as the mode `abort` lets; a refusal if it does not."""
         self.timeline.advance()
-        if self.modes.abort == "refused":
+        if self.modes.abort in ("refused", "unsupported"):
             raise not_allowed("GET, HEAD")
         if self.modes.abort == "supported" and job.cancel_at is None:
             self.timeline.cancel(job)
@@ -270,19 +273,14 @@ class Machine:
         tree = Tree()
         tree.add(ROOT, lambda: service_root(self.name, self.uuid))
         self.system.add_to(tree, lambda: firmware.versions["BIOS"], modes.exclusive)
-        self.storage.add_to(tree, modes.reuse_volume_ids)
+        self.storage.add_to(tree, modes.reuse_volume_ids, modes.apply_times)
         self.manager.add_to(tree, lambda: firmware.versions["BMC"])
         add_chassis(tree, self.uuid, self.power)
-        firmware.add_to(tree, modes.update_restarts)
+        firmware.add_to(tree, modes.update_restarts, modes.apply_times)
         self.accounts.add_to(tree)
         tree.add(TASK_SERVICE, task_service)
         tree.add(TASKS, lambda: task_collection(self._listed()))
-        tree.add(SESSION_SERVICE, lambda: session_service(modes.token_lifetime))
-        sessions = [f"{SESSIONS}/{session_id}" for session_id in self.sessions.by_id]
-        tree.add(SESSIONS, lambda: collection(SESSIONS, "Session", sessions))
-        for session in self.sessions.by_id.values():
-            body = session_body(session)
-            tree.add(f"{SESSIONS}/{session.id}", body.copy)
+        add_sessions(tree, list(self.sessions.by_id.values()), modes.token_lifetime)
         return tree
 
     def _listed(self) -> list[Job]:

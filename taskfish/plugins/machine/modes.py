@@ -4,11 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from taskfish.redfish.task import TaskState
+
 AnswerMode = Literal["auto", "sync", "task"]
 LocationMode = Literal[
     "relative", "absolute", "monitor", "task", "foreign", "none_with_body", "none"
 ]
-AbortMode = Literal["supported", "refused", "ignored"]
+AbortMode = Literal["supported", "refused", "ignored", "unsupported"]
 Status = Annotated[int, Field(ge=400, le=599)]
 Seconds = Annotated[float, Field(ge=0)]
 
@@ -50,17 +52,25 @@ class Modes(BaseModel):
     fail_status: Status = 500
     warn: bool = False
     """The change is done, with a warning."""
+    shows_state: TaskState | None = None
+    """What tasks under way show instead of their own state; they go on as they are."""
+    pausable: bool = False
+    """Tasks offer Taskfish.Suspend and Taskfish.Resume of their own."""
     pause_at: Annotated[int, Field(ge=0, le=99)] | None = None
     """Tasks are Suspended at this percent until the mode is cleared."""
     hang: bool = False
     """Changes are accepted and never go on (until the mode is cleared)."""
     hang_graceful: bool = False
-    """The same for GracefulShutdown and GracefulRestart only."""
+    """The same for GracefulShutdown, GracefulRestart and Nmi only."""
     abort: AbortMode = "supported"
+    """`refused`: Allow has DELETE, which is answered 405; `ignored`: 202, and the task
+    goes on; `unsupported`: Allow has no DELETE, which is answered 405."""
     abort_seconds: Seconds | None = None
     """How long Cancelling takes; a quarter of `seconds` if None."""
     exclusive: bool = False
     """A second reset while one runs is refused (409), unless it is a forced one."""
+    apply_times: bool = True
+    """Whether changes take @Redfish.OperationApplyTime, and say so."""
     reuse_volume_ids: bool = False
     update_restarts: bool = False
     """A firmware update of the BMC makes it vanish for a part of the task."""

@@ -33,6 +33,11 @@ def accepted(modes: Modes, where: str, small: Body, task: Body) -> Answer:
     return Answer(status=202, headers=headers, body=body)
 
 
+def with_allow(answer: Answer, allow: str) -> Answer:
+    """Return an answer of a Task or monitor that says what can be done with it."""
+    return answer.model_copy(update={"headers": {**answer.headers, "Allow": allow}})
+
+
 def final_answer(machine: Machine, job: Job, empty_body: bool) -> Answer | None:
     """Return what a monitor gives at the end, None before; a refusal once it is gone.
 

@@ -66,7 +66,7 @@ class Power:
             message = base_message("ActionParameterValueConflict", "ResetType", kind)
             raise refused(message, 409)
         if kind == "Nmi":
-            return Work(RESET, done, long=True, lags=True)
+            return Work(RESET, done, long=True, lags=True, graceful=True)
         return self._transition(kind)
 
     def _transition(self, kind: str) -> Work:

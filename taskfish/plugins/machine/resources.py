@@ -132,21 +132,29 @@ def object_of(body: Body, name: str) -> Body:
     return value
 
 
-def apply_time_of(body: Body) -> str | None:
-    """Return @Redfish.OperationApplyTime; a refusal unless the machine supports it."""
-    name = "@Redfish.OperationApplyTime"
-    value = body.get(name)
-    if value is None:
-        return None
-    require_listed(value, APPLY_TIMES, name)
-    return str(value)
-
-
+APPLY_TIME = "@Redfish.OperationApplyTime"
 APPLY_TIMES = ("Immediate", "OnReset")
 
 
-def apply_time_support() -> Body:
-    """Return @Redfish.OperationApplyTimeSupport of what takes both times."""
+def apply_time_of(body: Body) -> str | None:
+    """Return @Redfish.OperationApplyTime; a refusal unless the machine supports it."""
+    value = body.get(APPLY_TIME)
+    if value is None:
+        return None
+    require_listed(value, APPLY_TIMES, APPLY_TIME)
+    return str(value)
+
+
+def refuse_apply_time(body: Body) -> None:
+    """Refuse a body with @Redfish.OperationApplyTime, whatever its value."""
+    if APPLY_TIME in body:
+        raise refused(base_message("PropertyUnknown", APPLY_TIME))
+
+
+def apply_time_support(supported: bool) -> Body:
+    """Return @Redfish.OperationApplyTimeSupport of what takes both times, or none."""
+    if not supported:
+        return {}
     kind = SCHEMA.odata_type("Settings").rpartition(".")[0]
     return {
         "@Redfish.OperationApplyTimeSupport": {

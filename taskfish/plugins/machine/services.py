@@ -8,9 +8,11 @@ from pydantic import JsonValue
 from taskfish.plugins.machine.answers import Body
 from taskfish.plugins.machine.executions import Execution
 from taskfish.plugins.machine.jobs import Job
+from taskfish.plugins.machine.modes import Modes
 from taskfish.plugins.machine.resources import (
     HEALTHY,
     ROOT,
+    Tree,
     collection,
     link,
     links,
@@ -18,6 +20,7 @@ from taskfish.plugins.machine.resources import (
     timestamp,
 )
 from taskfish.plugins.machine.sessions import Session
+from taskfish.plugins.machine.task_actions import offered_actions
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.task import TaskState
 
@@ -70,20 +73,28 @@ def task_collection(jobs: list[Job]) -> Body:
     return collection(TASKS, "Task", [f"{TASKS}/{job.id}" for job in jobs])
 
 
+def task_allow(job: Job, modes: Modes) -> str:
+    """Return the Allow of a job's Task and monitor: DELETE aborts, then removes."""
+    removable = job.ended is not None or modes.abort != "unsupported"
+    return "GET, HEAD, DELETE" if removable else "GET, HEAD"
+
+
 def task_body(job: Job) -> Body:
     """Return the Task of a job."""
+    uri = f"{TASKS}/{job.id}"
     return (
         resource(
-            f"{TASKS}/{job.id}",
+            uri,
             "Task",
             job.work.name,
-            TaskState=job.state.value,
+            TaskState=job.shown_state.value,
             StartTime=timestamp(job.started),
             PercentComplete=job.percent,
             Messages=[message.to_json() for message in job.messages],
         )
         | _payload(job.execution)
         | _state_properties(job)
+        | offered_actions(job, uri)
     )
 
 
@@ -125,8 +136,16 @@ def _state_properties(job: Job) -> Body:
     return more
 
 
-def session_service(timeout: float | None) -> Body:
-    """Return the SessionService."""
+def add_sessions(tree: Tree, sessions: list[Session], timeout: float | None) -> None:
+    """Add the SessionService with its sessions."""
+    uris = [f"{SESSIONS}/{session.id}" for session in sessions]
+    tree.add(SESSION_SERVICE, lambda: _session_service(timeout))
+    tree.add(SESSIONS, lambda: collection(SESSIONS, "Session", uris))
+    for uri, session in zip(uris, sessions, strict=True):
+        tree.add(uri, session_body(session).copy)
+
+
+def _session_service(timeout: float | None) -> Body:
     return resource(
         SESSION_SERVICE,
         "SessionService",

@@ -55,7 +55,7 @@ class Storage:
         self._next_id = 1
         self._created = 0
 
-    def add_to(self, tree: Tree, reuse_ids: bool) -> None:
+    def add_to(self, tree: Tree, reuse_ids: bool, apply_times: bool) -> None:
         """Add the Storage, its drives and the volumes there are now."""
         tree.add(STORAGES, lambda: collection(STORAGES, "Storage", [STORAGE]))
         tree.add(STORAGE, self._body)
@@ -69,7 +69,7 @@ class Storage:
             tree.add(uri, self._drive(number, uri))
         tree.add(
             VOLUMES,
-            self._collection,
+            lambda: self._collection(apply_times),
             POST=lambda body: self._create(body, reuse_ids),
         )
         for volume_id in self.volumes:
@@ -125,9 +125,10 @@ class Storage:
             if link(drive) in _drives_of(volume)
         ]
 
-    def _collection(self) -> Body:
+    def _collection(self, apply_times: bool) -> Body:
         members = [f"{VOLUMES}/{volume_id}" for volume_id in self.volumes]
-        return collection(VOLUMES, "Volume", members, **apply_time_support())
+        support = apply_time_support(apply_times)
+        return collection(VOLUMES, "Volume", members, **support)
 
     def _volume(self, volume_id: str) -> Callable[[], Body]:
         return lambda: dict(self.volumes[volume_id])

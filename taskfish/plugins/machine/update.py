@@ -51,9 +51,9 @@ class Firmware:
         self._leave = leave
         self._come_back = come_back
 
-    def add_to(self, tree: Tree, restarts: bool) -> None:
+    def add_to(self, tree: Tree, restarts: bool, apply_times: bool) -> None:
         """Add the UpdateService and the inventory."""
-        tree.add(SERVICE, self._body)
+        tree.add(SERVICE, lambda: self._body(apply_times))
         tree.add_action(
             f"{SERVICE}/Actions/{SIMPLE_UPDATE}",
             lambda body: self._update(body, restarts),
@@ -63,7 +63,7 @@ class Firmware:
         tree.add(uris[0], lambda: self._component("BIOS"))
         tree.add(uris[1], lambda: self._component("BMC"))
 
-    def _body(self) -> Body:
+    def _body(self, apply_times: bool) -> Body:
         protocols: dict[str, JsonValue] = {
             "TransferProtocol@Redfish.AllowableValues": ["HTTP", "HTTPS"]
         }
@@ -74,7 +74,9 @@ class Firmware:
             ServiceEnabled=True,
             Status=HEALTHY,
             FirmwareInventory=link(INVENTORY),
-            Actions=action(SERVICE, SIMPLE_UPDATE, **protocols, **apply_time_support()),
+            Actions=action(
+                SERVICE, SIMPLE_UPDATE, **protocols, **apply_time_support(apply_times)
+            ),
         )
 
     def _component(self, name: str) -> Body:

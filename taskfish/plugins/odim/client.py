@@ -18,7 +18,9 @@ from taskfish.errors import (
 from taskfish.plugins import answers, reports
 from taskfish.plugins.following import follow
 from taskfish.plugins.odim import mapping
+from taskfish.plugins.pausing import Pausing
 from taskfish.plugins.protocol import (
+    ABORTABLE_RESETS,
     Accepted,
     Answered,
     Change,
@@ -54,6 +56,7 @@ class OdimPlugin:
 
     can_list_tasks = False
     sends_preconditions = False
+    abortable_resets = ABORTABLE_RESETS
 
     def __init__(
         self, source: Source, plugin_source: Source | None, transport: Transport
@@ -74,7 +77,9 @@ class OdimPlugin:
         fields: dict[str, JsonValue] = {"DeviceUUID": "", "PluginID": ""}
         body = await self._prove(self._call("POST", mapping.VALIDATE, fields))
         return Identity(
-            uuid=mapping.device_uuid(body), has_accounts=await self._has_accounts()
+            uuid=mapping.device_uuid(body),
+            has_accounts=await self._has_accounts(),
+            has_tasks=True,
         )
 
     async def _has_accounts(self) -> bool:
@@ -128,6 +133,14 @@ class OdimPlugin:
         )
         answers.refuse_abort(self._answer(await self._service.ask(call)), self._name)
 
+    async def pause(self, task: PluginTask) -> None:
+        """POST to the action that the task offers, at the instance that runs it."""
+        await (await self._pausing(task)).pause(task)
+
+    async def resume(self, task: PluginTask) -> None:
+        """POST to the action that the task offers, at the instance that runs it."""
+        await (await self._pausing(task)).resume(task)
+
     async def list_tasks(self) -> AsyncIterator[ListedTask]:
         """Yield nothing: the protocol has no list of tasks."""
         nothing: tuple[ListedTask, ...] = ()
@@ -151,9 +164,25 @@ class OdimPlugin:
             " check its HostName and ConnectionMethod"
         )
 
-    async def _get(self, instance: str | None, uri: str) -> Answer:
-        call = self._call("GET", self._path(uri), instance=instance)
+    async def _pausing(self, task: PluginTask) -> Pausing:
+        instance = await self._trusted(task.instance)
+        get = partial(self._get, instance, urgent=True)
+        return Pausing(self._name, get, partial(self._act, instance))
+
+    async def _get(
+        self, instance: str | None, uri: str, *, urgent: bool = False
+    ) -> Answer:
+        call = self._call("GET", self._path(uri), instance=instance, urgent=urgent)
         return self._answer(await self._service.get(call))
+
+    async def _act(self, instance: str | None, target: str) -> Answer:
+        fields = mapping.change_fields(
+            Change(method="POST", uri=target, body={}), self._source
+        )
+        call = self._call(
+            "POST", self._path(target), fields, instance=instance, urgent=True
+        )
+        return self._answer(await self._service.ask(call))
 
     async def _trusted(self, instance: str | None) -> str | None:
         """Return an instance's address if the plugin may have it (contracts.md 2)."""

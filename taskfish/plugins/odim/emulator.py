@@ -26,9 +26,17 @@ from taskfish.plugins.machine.monitors import (
     final_answer,
     location,
     remove,
+    with_allow,
 )
-from taskfish.plugins.machine.services import MONITORS, TASKS, task_body, task_status
+from taskfish.plugins.machine.services import (
+    MONITORS,
+    TASKS,
+    task_allow,
+    task_body,
+    task_status,
+)
 from taskfish.plugins.machine.sessions import authenticate
+from taskfish.plugins.machine.task_actions import ACTIONS, act, offered_actions
 from taskfish.plugins.odim.emulated_calls import (
     Target,
     host_of,
@@ -151,11 +159,14 @@ class _Calls:
         """Carry a call to the BMC that its body names."""
         machine = self._machine(target)
         uri = north_of(path)
+        task_uri, action, name = uri.partition(ACTIONS)
         with machine.gate.traffic:
+            job = machine.job_at(task_uri)
+            if action and job is not None:
+                return act(machine.timeline, job, request.method, name)
             if request.method in READS:
                 await machine.gate.read()
                 return to_odim(self._read(machine, uri))
-            job = machine.job_at(uri)
             if job is not None and request.method == "DELETE":
                 return self._remove(request, machine, job, uri.startswith(MONITORS))
             self._plugin.gate.refuse_change()
@@ -167,17 +178,25 @@ class _Calls:
 
     def _read(self, machine: Machine, uri: str) -> Answer:
         job = machine.job_at(uri)
-        if job is None or uri.startswith(TASKS):
+        if job is None:
             return Answer(status=200, body=machine.read(uri))
+        allow = machine.allow(uri)
+        if uri.startswith(TASKS):
+            return with_allow(Answer(status=200, body=machine.read(uri)), allow)
         final = final_answer(machine, job, empty_body=False)
-        return final or Answer(status=202, body=_small_body(job))
+        task_uri = f"{TASKS}/{job.id}"
+        going = Answer(status=202, body=_small_body(job, task_uri))
+        return final or with_allow(going, allow)
 
-    async def _taskmon(self, request: Request, monitor_id: str) -> Answer:
+    async def _taskmon(self, request: Request, path: str) -> Answer:
+        monitor_id, action, name = path.partition(ACTIONS)
         machine, job = self._plugin.monitors.get(monitor_id, (None, None))
         if machine is None or job is None:
             raise no_such(request.url.path)
         with machine.gate.traffic:
             machine.arrive()
+            if action:
+                return act(machine.timeline, job, request.method, name)
             if request.method == "DELETE":
                 return self._remove(request, machine, job, only_monitor=True)
             if request.method not in READS:
@@ -189,11 +208,13 @@ class _Calls:
     def _state(self, request: Request, machine: Machine, job: Job) -> Answer:
         final = final_answer(machine, job, empty_body=False)
         if final is None:
-            return self._accepted(request, machine, job)
+            going = self._accepted(request, machine, job)
+            return with_allow(going, task_allow(job, machine.modes))
         cancelled = job.state is TaskState.CANCELLED
         if cancelled or machine.modes.monitor_ends_with_task:
-            whole = {**task_body(job), **_small_body(job)}
-            final = Answer(status=200, body=_small_body(job) if cancelled else whole)
+            small = _small_body(job, "")
+            whole = {**task_body(job), **small}
+            final = Answer(status=200, body=small if cancelled else whole)
         return to_odim(final)
 
     def _accepted(self, request: Request, machine: Machine, job: Job) -> Answer:
@@ -203,7 +224,8 @@ class _Calls:
         monitor = f"/ODIM/v1{MONITORS.removeprefix('/redfish/v1')}/{job.id}"
         task = f"/ODIM/v1{TASKS.removeprefix('/redfish/v1')}/{job.id}"
         where = location(modes, relative, monitor, task, origin)
-        answer = to_odim(accepted(modes, where, _small_body(job), task_body(job)))
+        small = _small_body(job, relative)
+        answer = to_odim(accepted(modes, where, small, task_body(job)))
         instance = self._plugin.gate.modes.instance
         forwarded = {"X-Forwarded-For": instance} if instance else {}
         return answer.model_copy(update={"headers": answer.headers | forwarded})
@@ -213,15 +235,17 @@ class _Calls:
     ) -> Answer:
         if remove(machine, job, only_monitor):
             return Answer(status=204)
-        return self._accepted(request, machine, job)
+        going = self._accepted(request, machine, job)
+        return with_allow(going, task_allow(job, machine.modes))
 
 
-def _small_body(job: Job) -> Body:
+def _small_body(job: Job, uri: str) -> Body:
+    """Return a plugin's short form of a Task, whose actions lie below `uri`."""
     body: Body = {
-        "TaskState": job.state.value,
+        "TaskState": job.shown_state.value,
         "TaskStatus": task_status(job),
         "PercentComplete": job.percent,
     }
     if job.messages:
         body["Messages"] = [message.to_json() for message in job.messages]
-    return body
+    return body | offered_actions(job, uri)

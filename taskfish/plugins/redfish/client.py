@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 from pydantic import JsonValue
 
@@ -12,7 +13,9 @@ from taskfish.errors import (
 )
 from taskfish.plugins import answers, reports
 from taskfish.plugins.following import follow
+from taskfish.plugins.pausing import Pausing
 from taskfish.plugins.protocol import (
+    ABORTABLE_RESETS,
     Accepted,
     Answered,
     Change,
@@ -47,6 +50,10 @@ class RedfishPlugin:
 
     def __init__(self, source: Source, transport: Transport) -> None:
         self._name = source.id
+        self.abortable_resets = ABORTABLE_RESETS if source.has_tasks else ()
+        self._pausing = Pausing(
+            source.id, get=partial(self._get, urgent=True), post=self._act
+        )
         self._transport = transport
         self._service = Service(transport, source, mapping.SESSIONS)
 
@@ -109,6 +116,14 @@ class RedfishPlugin:
         call = Call("DELETE", self._service.own(task.uri), urgent=True)
         answers.refuse_abort(self._answer(await self._service.ask(call)), self._name)
 
+    async def pause(self, task: PluginTask) -> None:
+        """POST to the action that the Task offers for it; see `Plugin`."""
+        await self._pausing.pause(task)
+
+    async def resume(self, task: PluginTask) -> None:
+        """POST to the action that the Task offers for it; see `Plugin`."""
+        await self._pausing.resume(task)
+
     async def list_tasks(self) -> AsyncIterator[ListedTask]:
         """Yield the last hundred Tasks of the TaskService, the last one first."""
         members = [member async for member in self._task_members()]
@@ -138,10 +153,13 @@ class RedfishPlugin:
                 yield member
             page = mapping.next_page(answer.body)
 
-    async def _get(self, uri: str) -> Answer:
-        return self._answer(
-            await self._service.get(Call("GET", self._service.own(uri)))
-        )
+    async def _get(self, uri: str, *, urgent: bool = False) -> Answer:
+        call = Call("GET", self._service.own(uri), urgent=urgent)
+        return self._answer(await self._service.get(call))
+
+    async def _act(self, target: str) -> Answer:
+        call = Call("POST", self._service.own(target), body={}, urgent=True)
+        return self._answer(await self._service.ask(call))
 
     def _answer(self, reply: Reply) -> Answer:
         return mapping.answer_of(reply, self._service.origin)

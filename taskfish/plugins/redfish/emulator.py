@@ -19,6 +19,7 @@ from taskfish.plugins.machine.monitors import (
     final_answer,
     location,
     remove,
+    with_allow,
 )
 from taskfish.plugins.machine.resources import ROOT, text_of
 from taskfish.plugins.machine.services import (
@@ -29,6 +30,7 @@ from taskfish.plugins.machine.services import (
     task_body,
 )
 from taskfish.plugins.machine.sessions import authenticate
+from taskfish.plugins.machine.task_actions import ACTIONS, act
 from taskfish.redfish.task import Answer
 
 HEADERS = {"OData-Version": "4.0", "Cache-Control": "no-cache"}
@@ -62,6 +64,10 @@ class _Bmc:
                 machine.sessions,
                 machine.modes,
             )
+        task_uri, action, name = uri.partition(ACTIONS)
+        job = machine.job_at(task_uri)
+        if action and job is not None:
+            return act(machine.timeline, job, request.method, name)
         if reads:
             await machine.gate.read()
             return self._read(uri, _origin(request))
@@ -102,9 +108,7 @@ class _Bmc:
         final = final_answer(self._machine, job, empty_body=True)
         if final is not None:
             return final
-        answer = self._accepted(job, origin)
-        allow = {"Allow": self._machine.allow(uri)}
-        return answer.model_copy(update={"headers": answer.headers | allow})
+        return with_allow(self._accepted(job, origin), self._machine.allow(uri))
 
     def _accepted(self, job: Job, origin: str) -> Answer:
         monitor, task = f"{MONITORS}/{job.id}", f"{TASKS}/{job.id}"
@@ -131,7 +135,8 @@ class _Bmc:
             raise not_allowed(self._machine.allow(uri))
         if remove(self._machine, job, uri.startswith(MONITORS)):
             return Answer(status=204)
-        return self._accepted(job, _origin(request))
+        accepted = self._accepted(job, _origin(request))
+        return with_allow(accepted, self._machine.allow(uri))
 
     def _logout(self, method: str, uri: str) -> Answer:
         session_id = uri.removeprefix(SESSIONS).strip("/")

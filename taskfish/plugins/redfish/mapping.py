@@ -34,6 +34,7 @@ def identity(root: JsonValue) -> Identity | None:
     return Identity(
         uuid=uuid if isinstance(uuid, str) else None,
         has_accounts="AccountService" in root,
+        has_tasks="Tasks" in root,
     )
 
 

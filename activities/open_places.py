@@ -1,0 +1,93 @@
+"""Which places in a queue still count: those whose run is open in Temporal (D13)."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from taskfish.errors import TemporalUnavailableError
+from taskfish.store.turns import Place, Turns
+from taskfish.temporal import RPC_TIMEOUT
+
+LONGEST_START = timedelta(seconds=10)
+"""After which a run that was to have its place has started, or never will."""
+MOST_A_SWEEP = 1000
+_PAGE_SIZE = 1000
+_RUNNING_TASKS = "TaskOperation IS NOT NULL AND ExecutionStatus = 'Running'"
+_NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
+_TASK_MEMO = "task"
+
+
+async def is_open(client: Client, place: Place) -> bool:
+    """Say whether the run that has a place is open, or may be about to start.
+
+    The task's newest run has it if its memo has the place's token. Raises
+    `TemporalUnavailableError`.
+    """
+    is_young = datetime.now(UTC) - place.taken_at < LONGEST_START
+    handle = client.get_workflow_handle(place.task_id)
+    try:
+        found = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    except (RPCError, RuntimeError) as error:
+        if isinstance(error, RPCError) and error.status in _NO_SUCH_RUN:
+            return is_young
+        raise TemporalUnavailableError("Temporal does not answer") from error
+    if await token_of(found) != place.token:
+        return is_young
+    return found.status is WorkflowExecutionStatus.RUNNING
+
+
+async def token_of(run: WorkflowExecutionDescription) -> str:
+    """Return the token of a run's start, which its rows have; "" without one."""
+    request = (await run.memo()).get(_TASK_MEMO)
+    return str(request.get("token", "")) if isinstance(request, dict) else ""
+
+
+class OpenPlaces:
+    """The places that count; those that do not are deleted when they are met."""
+
+    def __init__(self, client: Client, turns: Turns) -> None:
+        self._client = client
+        self._turns = turns
+
+    async def first(self, places: Iterable[Place]) -> Place | None:
+        """Return the first that counts, None if none does.
+
+        Raises `TemporalUnavailableError` and `StoreUnavailableError`.
+        """
+        for place in places:
+            if await is_open(self._client, place):
+                return place
+            await self._turns.leave(place.token)
+        return None
+
+    async def sweep(self, taken_before: datetime) -> None:
+        """Delete what ended tasks have left behind, so that every line stays short.
+
+        A task gives no place up at its end: the end itself does. Looks closer only at
+        what Temporal does not list as running, at 1000 of it at most.
+        """
+        places = await self._turns.taken_before(taken_before)
+        by_token = {place.token: place for place in places}
+        if not by_token:
+            return
+        running = await self._running()
+        ended = [each for each in by_token.values() if each.task_id not in running]
+        for place in ended[:MOST_A_SWEEP]:
+            await self.first([place])
+
+    async def _running(self) -> set[str]:
+        try:
+            return {
+                run.id
+                async for run in self._client.list_workflows(
+                    _RUNNING_TASKS, page_size=_PAGE_SIZE, rpc_timeout=RPC_TIMEOUT
+                )
+            }
+        except (RPCError, RuntimeError) as error:
+            raise TemporalUnavailableError("Temporal lists no tasks") from error

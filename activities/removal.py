@@ -1,0 +1,128 @@
+"""Remove ended tasks: from Temporal, with what the store keeps for them."""
+
+import asyncio
+import logging
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.open_places import token_of
+from taskfish.errors import TemporalUnavailableError
+from taskfish.redfish.messages import task_message
+from taskfish.store.journal import Journal
+from taskfish.store.monitor_reads import MonitorReads
+from taskfish.store.requests import Requests
+from taskfish.store.turns import Turns
+from taskfish.temporal import RPC_TIMEOUT
+
+GONE_SECONDS = 3.0
+"""How long Temporal may take to delete what it was told to."""
+_POLL = 0.02
+_LONGEST_POLL = 0.3
+_NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
+
+logger = logging.getLogger(__name__)
+
+
+class TaskRemoval:
+    """The one place where a task's run is removed.
+
+    Raises `TemporalUnavailableError` when Temporal is silent.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        journal: Journal,
+        monitor_reads: MonitorReads,
+        requests: Requests,
+        turns: Turns,
+    ) -> None:
+        self._client = client
+        self._journal = journal
+        self._monitor_reads = monitor_reads
+        self._requests = requests
+        self._turns = turns
+
+    async def remove_run(self, task_id: str, run_id: str) -> bool:
+        """Delete one ended run, always by its run id; say whether it is gone.
+
+        False: it has not ended (then nothing was done), or Temporal, which deletes in
+        the background, still shows it; it will go by itself. Harmless to repeat.
+        """
+        return await self.begin(task_id, run_id) and await self._goes(task_id, run_id)
+
+    async def begin(self, task_id: str, run_id: str) -> bool:
+        """As `remove_run`, without waiting: False only if the run has not ended."""
+        run = await self._described(task_id, run_id)
+        if run is not None:
+            if run.close_time is None:
+                return False
+            await self._delete(task_id, run_id)
+            said = task_message("TaskRemoved", task_id)
+            logger.info("%s %s", said.message_id, said.message)
+        first_run = run_id if run is None else _first_run(run)
+        if await self._forget(task_id, run_id, first_run) and run is not None:
+            await self._turns.leave(await token_of(run))
+        return True
+
+    async def _forget(self, task_id: str, run_id: str, first_run: str) -> bool:
+        """Forget what the store keeps for the run; its request and what it has sent
+        only if no later run of a reset task stands on them: then say so.
+        """
+        await self._monitor_reads.forget((task_id, run_id))
+        newest = await self._described(task_id)
+        if newest is None or run_id == newest.run_id or _first_run(newest) != first_run:
+            await self._requests.forget(task_id, first_run)
+            await self._journal.forget_answers(task_id, first_run)
+            return True
+        return False
+
+    async def _goes(self, task_id: str, run_id: str) -> bool:
+        """Wait a little until Temporal does not know the run any more."""
+        clock = asyncio.get_running_loop().time
+        deadline, pause = clock() + GONE_SECONDS, _POLL
+        while await self._described(task_id, run_id) is not None:
+            if clock() > deadline:
+                return False
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_POLL)
+            # What is told just after the end of the run, Temporal puts off for 3 s.
+            await self._delete(task_id, run_id)
+        return True
+
+    async def _described(
+        self, task_id: str, run_id: str | None = None
+    ) -> WorkflowExecutionDescription | None:
+        handle = self._client.get_workflow_handle(task_id, run_id=run_id)
+        try:
+            return await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        except (RPCError, RuntimeError) as error:
+            if isinstance(error, RPCError) and error.status in _NO_SUCH_RUN:
+                return None
+            raise _unavailable(error) from error
+
+    async def _delete(self, task_id: str, run_id: str) -> None:
+        request = DeleteWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=task_id, run_id=run_id),
+        )
+        try:
+            await self._client.workflow_service.delete_workflow_execution(
+                request, timeout=RPC_TIMEOUT
+            )
+        except (RPCError, RuntimeError) as error:
+            if isinstance(error, RPCError) and error.status in _NO_SUCH_RUN:
+                return
+            raise _unavailable(error) from error
+
+
+def _first_run(run: WorkflowExecutionDescription) -> str:
+    """Return the run under which the store keeps the task's request and journal."""
+    return run.raw_description.workflow_execution_info.first_run_id or run.run_id
+
+
+def _unavailable(error: Exception) -> TemporalUnavailableError:
+    return TemporalUnavailableError(f"Temporal does not remove tasks: {error}")

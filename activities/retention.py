@@ -1,0 +1,112 @@
+"""Remove ended tasks: each after its time, or all that somebody wants gone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from activities.errors import as_application_errors
+from activities.heartbeat import heartbeating
+from activities.removal import TaskRemoval
+from taskfish.errors import TemporalUnavailableError
+from taskfish.store.monitor_reads import Run
+from taskfish.store.service_settings import ServiceSettings
+from taskfish.temporal import RPC_TIMEOUT
+
+REMOVE_ENDED_TASKS = "RemoveEndedTasks"
+"""The workflow type that removes all: the API starts it by name."""
+TASKS_QUERY = (
+    "TaskOperation IS NOT NULL AND ParentWorkflowId IS NULL "
+    "AND ExecutionStatus != 'ContinuedAsNew'"
+)
+"""What is a task (contracts.md 4)."""
+MOST_A_SWEEP = 500
+AT_ONCE = 8
+"""Removals begun at once: Temporal has more to do than to delete."""
+_PAGE_SIZE = 500
+
+
+class EndedTasks(BaseModel):
+    """Which tasks are to go: those that ended before a moment, all or of a source."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ended_before: datetime
+    source: str | None = None
+
+    @property
+    def query(self) -> str:
+        """The visibility query for them."""
+        moment = self.ended_before.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        its = f" AND TaskSource = '{self.source}'" if self.source else ""
+        ended = "ExecutionStatus != 'Running'"
+        return f"{TASKS_QUERY} AND {ended} AND CloseTime < '{moment}'{its}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class RetentionActivities:
+    """The activities that remove tasks. Killed at any moment, they begin anew."""
+
+    def __init__(
+        self,
+        client: Client,
+        service_settings: ServiceSettings,
+        removal: TaskRemoval,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._client = client
+        self._service_settings = service_settings
+        self._removal = removal
+        self._clock = clock
+
+    @activity.defn
+    async def remove_expired(self) -> int:
+        """Remove tasks whose time has passed, 500 at most; return how many went."""
+        with as_application_errors("retention"):
+            options = await self._service_settings.read()
+            if options.kept_for is None:
+                return 0
+            before = self._clock() - options.kept_for
+            return await self._remove(EndedTasks(ended_before=before), MOST_A_SWEEP)
+
+    @activity.defn
+    async def remove_ended(self, wanted: EndedTasks) -> int:
+        """Remove all of these tasks, however many; return how many went."""
+        with as_application_errors("retention"):
+            return await self._remove(wanted, None)
+
+    async def _remove(self, wanted: EndedTasks, limit: int | None) -> int:
+        removed = 0
+        async with heartbeating():
+            async for batch in self._batches(wanted, limit):
+                removing = (self._removal.begin(*run) for run in batch)
+                removed += sum(await asyncio.gather(*removing))
+        return removed
+
+    async def _batches(
+        self, wanted: EndedTasks, limit: int | None
+    ) -> AsyncIterator[list[Run]]:
+        batch: list[Run] = []
+        async for run in self._runs(wanted, limit):
+            batch.append(run)
+            if len(batch) == AT_ONCE:
+                yield batch
+                batch = []
+        yield batch
+
+    async def _runs(self, wanted: EndedTasks, limit: int | None) -> AsyncIterator[Run]:
+        try:
+            async for run in self._client.list_workflows(
+                wanted.query, page_size=_PAGE_SIZE, limit=limit, rpc_timeout=RPC_TIMEOUT
+            ):
+                yield run.id, run.run_id
+        except (RPCError, RuntimeError) as error:
+            text = f"Temporal lists no tasks: {error}"
+            raise TemporalUnavailableError(text) from error

@@ -1,0 +1,64 @@
+"""DELETE on a Task or its monitor: cancel what runs, remove what has ended.
+
+The statuses are contracts.md 5's; DSP0266 12.2 for the rest.
+"""
+
+from fastapi.responses import Response
+
+from api.authentication import User
+from api.errors import refuse
+from api.gateway import Gateway
+from api.monitor_expiry import monitor_is_there
+from api.privileges import require_owner_or
+from api.task_commands import TaskCommands
+from api.task_resources import accepted_view, allowed_methods, monitor_of
+from api.task_view import TaskView
+from taskfish.store.accounts import AcceptedForm
+
+
+async def delete_task(
+    gateway: Gateway, user: User, form: AcceptedForm, view: TaskView
+) -> Response:
+    """Cancel a running task: 202; remove an ended one with its monitor: 204, or 202
+    while Temporal still shows it. Raises 403 for another's, 405 for what runs on.
+    """
+    require_owner_or(user, view.owner)
+    if not view.state.ended:
+        return await _cancel(gateway, user, form, view)
+    if await gateway.removal.remove_run(*view.run):
+        return Response(status_code=204)
+    return await accepted_view(gateway, form, view)
+
+
+async def delete_monitor(
+    gateway: Gateway, user: User, form: AcceptedForm, view: TaskView
+) -> Response:
+    """Cancel a running task: 202; drop only the monitor of an ended one: 204."""
+    require_owner_or(user, view.owner)
+    if not view.state.ended:
+        return await _cancel(gateway, user, form, view)
+    if not await monitor_is_there(gateway, view):
+        raise refuse("ResourceMissingAtURI", monitor_of(view))
+    await gateway.monitor_reads.remove(view.run)
+    return Response(status_code=204)
+
+
+async def _cancel(
+    gateway: Gateway, user: User, form: AcceptedForm, view: TaskView
+) -> Response:
+    """Ask for the cancel, unless that is done already; answer with the same task.
+
+    Raises 405 if its source says that its task cannot be aborted.
+    """
+    allowed = allowed_methods(view)
+    if "DELETE" not in allowed:
+        raise refuse(
+            "OperationNotAllowed",
+            text=f"The source {view.labels.source} cannot abort its task.",
+            resolution="Wait for its end, or have an administrator kill the task.",
+            headers={"Allow": ", ".join(allowed)},
+        )
+    if not view.is_cancelling:
+        await TaskCommands(gateway.temporal, view).cancel(user.name)
+        view = await gateway.tasks.read(*view.run) or view
+    return await accepted_view(gateway, form, view)

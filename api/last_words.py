@@ -1,0 +1,53 @@
+"""What is said of a task that was killed: its own code could not say it any more."""
+
+from dataclasses import dataclass
+
+from api.task_labels import TaskLabels
+from taskfish.redfish.messages import Message, task_message
+from workflows.task import TaskMemo
+
+
+@dataclass(frozen=True)
+class Killing:
+    """How a task was terminated: by whom, and how far it was, if that was noted."""
+
+    by: str = ""
+    percent: int | None = None
+
+
+def words_of_killed(
+    task_id: str, request: TaskMemo, labels: TaskLabels, killing: Killing
+) -> Message:
+    """Say who has killed a task, what its source may still do, and how to look."""
+    how = f"killed by {killing.by}" if killing.by else "terminated in Temporal"
+    said = task_message(
+        "TaskAborted",
+        task_id,
+        text=f"The task %1 was {how}. {_at_the_source(request, labels)}",
+    )
+    return said.model_copy(update={"resolution": _how_to_look(request, labels)})
+
+
+def _at_the_source(request: TaskMemo, labels: TaskLabels) -> str:
+    source = labels.source
+    if not labels.takes_signals:
+        return f"The source {source} may not have been added, or not whole."
+    if labels.plugin_task:
+        its = f"Nothing was aborted: the task {labels.plugin_task} of the source"
+        return f"{its} {source} may still go on."
+    if labels.may_have_been_sent:
+        sent = f"{request.method} {request.uri} may have been sent to the source"
+        return f"{sent} {source}, and may still be carried out."
+    return f"Nothing had been sent to the source {source}: nothing is done there."
+
+
+def _how_to_look(request: TaskMemo, labels: TaskLabels) -> str:
+    resource = request.uri.partition("/Actions/")[0]
+    if not labels.takes_signals:
+        return f"Look for it in {resource}; add it again if it is not there."
+    if labels.plugin_task:
+        where = f"{labels.plugin_task} at the source {labels.source}"
+        return f"Read {where}, and {resource} here, before changing it again."
+    if labels.may_have_been_sent:
+        return f"Read {resource} to see its state before trying again."
+    return "Send the request again if it is still wanted."

@@ -1,0 +1,110 @@
+"""The task that adds a source: its place is kept before it starts."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pydantic import JsonValue
+
+from api.errors import refuse
+from api.gateway import Gateway
+from api.request_headers import TaskWishes
+from api.starting import Claim, digest_of
+from api.task_starter import Start
+from taskfish.redfish.operations import OperationName, new_task_id
+from taskfish.redfish.resources import AGGREGATION_SOURCES
+from taskfish.redfish.secrecy import masked
+from taskfish.redfish.sources import Source
+from taskfish.redfish.task import Answer
+from workflows.add_aggregation_source import NewSource
+from workflows.task import TaskMemo
+
+LONGEST_START = timedelta(seconds=30)
+"""After which a task that was to add a source will not start any more."""
+
+
+@dataclass(frozen=True)
+class NewSourceTask:
+    """A source that is to be added. `answer` is what its task ends with."""
+
+    gateway: Gateway
+    owner: str
+    wishes: TaskWishes
+    body: dict[str, JsonValue]
+    source: Source
+    answer: Answer
+
+    @property
+    def digest(self) -> bytes:
+        """What tells the request from others."""
+        return digest_of("POST", AGGREGATION_SOURCES, self.body, {}, self.wishes)
+
+    def new_id(self) -> str:
+        """Return an Id that people can read."""
+        return new_task_id(self._operation)
+
+    async def check(self) -> None:
+        """Refuse nothing: whether the place is free is seen when it is taken."""
+
+    async def prepare(self, claim: Claim) -> Start:
+        """Take the source's place; raise 409 if there is one in it."""
+        await self._reserve(claim)
+        settings = self.gateway.settings
+        return Start(
+            task_id=claim.task_id,
+            operation=self._operation,
+            source=self.source.id,
+            owner=self.owner,
+            input=NewSource(
+                source=self.source.id,
+                uri=self.answer.headers["Location"],
+                answer=self.answer,
+                deadline=self.wishes.timeout or settings.submit_deadline,
+                heartbeat_timeout=settings.heartbeat_timeout,
+            ),
+            memo=TaskMemo(
+                token=claim.token,
+                chosen=claim.chosen,
+                deadline=self.wishes.timeout,
+                name=f"Add {self.source.id}",
+                method="POST",
+                uri=AGGREGATION_SOURCES,
+                body=masked(self.body),
+            ),
+            summary=f"AggregationSource.Create → {self.source.id}",
+            request_id=self.wishes.request_id,
+            tags=self.wishes.tags,
+        )
+
+    async def abandon(self, claim: Claim) -> None:
+        """Free the place, unless another try of the same request may need it."""
+        if not claim.shared:
+            await self.gateway.sources.remove(self.source.id, task_id=claim.task_id)
+
+    @property
+    def _operation(self) -> OperationName:
+        kind = "AggregationSource"
+        return OperationName(f"{kind}.Create", kind, self.source.id)
+
+    async def _reserve(self, claim: Claim) -> None:
+        """Keep the source as "adding", unless one is in its place: then 409.
+
+        A place whose task ended without freeing it, or has not started for longer than
+        any start takes, is taken over.
+        """
+        sources, source = self.gateway.sources, self.source
+        taken = await sources.add(source, claim.task_id)
+        if taken is None:
+            return
+        adding = taken.state == "adding"
+        if adding and claim.shared and taken.task_id == claim.task_id:
+            return
+        view = await self.gateway.tasks.read(taken.task_id) if adding else None
+        late = datetime.now(UTC) - taken.created_at > LONGEST_START
+        if adding and (late if view is None else view.state.ended):
+            await sources.remove(taken.source.id, task_id=taken.task_id)
+            taken = await sources.add(source, claim.task_id)
+        if taken is not None:
+            same_id = taken.source.id == source.id
+            name = "Id" if same_id else "HostName"
+            value = source.id if same_id else source.host_name
+            raise refuse("ResourceAlreadyExists", "AggregationSource", name, value)

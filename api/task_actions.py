@@ -1,0 +1,153 @@
+"""The actions of a running Task: Taskfish.Suspend, Taskfish.Resume, Taskfish.Kill."""
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+from pydantic import JsonValue
+
+from api.authentication import User, authenticated
+from api.bodies import json_body
+from api.errors import refuse
+from api.gateway import Gateway, gateway_of
+from api.privileges import require_owner_or
+from api.responses import GET, resource_response, task_uri
+from api.task_access import visible_task
+from api.task_commands import TaskCommands
+from api.task_resources import (
+    ACTIONS,
+    KILL,
+    RESUME,
+    SUSPEND,
+    action_info_uri,
+    action_uri,
+)
+from api.task_view import TaskView
+from taskfish.errors import RequestRefusedError
+from taskfish.redfish.resources import ActionInfo
+from taskfish.redfish.schema import SCHEMA
+
+router = APIRouter()
+
+
+@router.post(action_uri("{task_id}", SUSPEND))
+async def suspend(
+    task_id: str,
+    body: dict[str, JsonValue] = Depends(json_body),
+    user: User = Depends(authenticated),
+    gateway: Gateway = Depends(gateway_of),
+) -> Response:
+    """Hold back what is not sent yet, or have the source pause its task: 204.
+
+    Raises 400 for a task that can no more be held back, 409 for one that has ended.
+    """
+    _check_body(SUSPEND, body)
+    view = await visible_task(gateway, user, task_id)
+    require_owner_or(user, view.owner)
+    _check_open(SUSPEND, view)
+    if view.suspended is not None:
+        return Response(status_code=204)
+    _check_pausable(view)
+    if not await TaskCommands(gateway.temporal, view).suspend(user.name):
+        raise _ended(SUSPEND, view)
+    return Response(status_code=204)
+
+
+@router.post(action_uri("{task_id}", RESUME))
+async def resume(
+    task_id: str,
+    body: dict[str, JsonValue] = Depends(json_body),
+    user: User = Depends(authenticated),
+    gateway: Gateway = Depends(gateway_of),
+) -> Response:
+    """Let a suspended task go on: 204, also if nobody has suspended it.
+
+    Raises 409 for one that has ended.
+    """
+    _check_body(RESUME, body)
+    view = await visible_task(gateway, user, task_id)
+    require_owner_or(user, view.owner)
+    _check_open(RESUME, view)
+    if view.suspended is None:
+        return Response(status_code=204)
+    if not await TaskCommands(gateway.temporal, view).resume(user.name):
+        raise _ended(RESUME, view)
+    return Response(status_code=204)
+
+
+@router.post(action_uri("{task_id}", KILL))
+async def kill(
+    task_id: str,
+    body: dict[str, JsonValue] = Depends(json_body),
+    user: User = Depends(authenticated),
+    gateway: Gateway = Depends(gateway_of),
+) -> Response:
+    """End a task at once, whatever its source does: 204.
+
+    It says then what its source may still do. Raises 409 for one that has ended.
+    """
+    _check_body(KILL, body)
+    view = await visible_task(gateway, user, task_id)
+    _check_open(KILL, view)
+    if not await TaskCommands(gateway.temporal, view).kill(user.name):
+        raise _ended(KILL, view)
+    return Response(status_code=204)
+
+
+@router.api_route(f"{task_uri('{task_id}')}/{{verb}}ActionInfo", methods=list(GET))
+async def action_info(
+    task_id: str,
+    verb: str,
+    user: User = Depends(authenticated),
+    gateway: Gateway = Depends(gateway_of),
+) -> Response:
+    """Return the ActionInfo of an action: none takes parameters."""
+    action = f"Taskfish.{verb}"
+    uri = action_info_uri(task_id, action)
+    if action not in ACTIONS:
+        raise refuse("ResourceMissingAtURI", uri)
+    await visible_task(gateway, user, task_id)
+    return resource_response(
+        ActionInfo(
+            odata_id=uri,
+            odata_type=SCHEMA.odata_type("ActionInfo"),
+            id=f"{verb}ActionInfo",
+            name=f"{action} Action Info",
+            parameters=[],
+        )
+    )
+
+
+def _check_body(action: str, body: dict[str, JsonValue]) -> None:
+    if body:
+        raise refuse("ActionParameterUnknown", action, next(iter(body))[:80])
+
+
+def _check_open(action: str, view: TaskView) -> None:
+    if view.state.ended:
+        raise _ended(action, view)
+
+
+def _ended(action: str, view: TaskView) -> RequestRefusedError:
+    return refuse(
+        "ActionNotSupported",
+        action,
+        text=f"The task {view.id} has ended: %1 changes nothing any more.",
+        resolution="Read the task to see how it ended.",
+        status=409,
+    )
+
+
+def _check_pausable(view: TaskView) -> None:
+    """Raise 400 for a task that is with its source, which cannot pause it."""
+    source = view.labels.source
+    if not view.labels.takes_signals:
+        why = "Adding a source cannot be paused."
+    elif view.is_unsent or view.pausable:
+        return
+    else:
+        why = f"The change has been sent, and the source {source} cannot pause it."
+    raise refuse(
+        "ActionNotSupported",
+        SUSPEND,
+        text=f"The task {view.id} cannot be suspended now.",
+        resolution=f"{why} Wait for its end, or cancel it.",
+    )

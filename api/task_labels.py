@@ -1,0 +1,68 @@
+"""What lists and filters know of a task: its search attributes (contracts.md 1)."""
+
+from dataclasses import dataclass
+
+from temporalio.common import SearchAttributeKey, TypedSearchAttributes
+
+from taskfish.redfish.task import TaskState
+from taskfish.temporal import (
+    PLUGIN_TASK,
+    TASK_OPERATION,
+    TASK_OWNER,
+    TASK_REQUEST_ID,
+    TASK_RESOURCE_TYPE,
+    TASK_SOURCE,
+    TASK_STATE,
+    TASK_TAGS,
+)
+
+ADD_SOURCE = "AggregationSource.Create"
+"""The operation that changes no machine: its workflow takes no signals."""
+_BEFORE_SENDING = (TaskState.NEW, TaskState.PENDING, TaskState.SUSPENDED)
+
+
+@dataclass(frozen=True)
+class TaskLabels:
+    """What a task is about, and its state as its workflow has last shown it.
+
+    `plugin_task` is the source's own name of its task, a URI there.
+    """
+
+    operation: str
+    state: TaskState
+    owner: str = ""
+    source: str = ""
+    resource_type: str = ""
+    request_id: str | None = None
+    tags: tuple[str, ...] = ()
+    plugin_task: str | None = None
+
+    @property
+    def takes_signals(self) -> bool:
+        """Whether its workflow knows Cancel, Suspend and Resume."""
+        return self.operation != ADD_SOURCE
+
+    @property
+    def may_have_been_sent(self) -> bool:
+        """Whether the source may know of the change."""
+        return self.plugin_task is not None or self.state not in _BEFORE_SENDING
+
+
+def labels_of(attributes: TypedSearchAttributes) -> TaskLabels:
+    """Read the search attributes of a task."""
+
+    def text(key: SearchAttributeKey[str]) -> str:
+        return attributes.get(key) or ""
+
+    source = text(TASK_SOURCE)
+    plugin_task = attributes.get(PLUGIN_TASK)
+    return TaskLabels(
+        operation=text(TASK_OPERATION),
+        state=TaskState(text(TASK_STATE) or TaskState.NEW),
+        owner=text(TASK_OWNER),
+        source=source,
+        resource_type=text(TASK_RESOURCE_TYPE),
+        request_id=attributes.get(TASK_REQUEST_ID),
+        tags=tuple(attributes.get(TASK_TAGS) or ()),
+        plugin_task=plugin_task and plugin_task.removeprefix(f"{source} "),
+    )

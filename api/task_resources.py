@@ -1,0 +1,141 @@
+"""Tasks as clients see them: the Task of a view, and what may be done to it."""
+
+import json
+
+from fastapi.responses import Response
+from pydantic import JsonValue
+
+from api.accepted_modes import accepted_response
+from api.gateway import Gateway
+from api.monitor_expiry import monitor_is_there
+from api.responses import GET, monitor_uri, task_uri
+from api.task_view import TaskView
+from taskfish.redfish.apply_time import MAINTENANCE_WINDOW, OPERATION_APPLY_TIME
+from taskfish.redfish.resources import (
+    Task,
+    TaskAction,
+    TaskActions,
+    TaskFacts,
+    TaskLinks,
+    TaskOem,
+    TaskPayload,
+    links,
+)
+from taskfish.redfish.schema import SCHEMA
+from taskfish.redfish.task import TaskState
+from taskfish.store.accounts import AcceptedForm
+
+SUSPEND, RESUME, KILL = "Taskfish.Suspend", "Taskfish.Resume", "Taskfish.Kill"
+ACTIONS = (SUSPEND, RESUME, KILL)
+"""The actions of a running task, in its Actions.Oem."""
+
+
+async def task_resource(gateway: Gateway, view: TaskView) -> Task:
+    """Return the Task resource of a view (Task v1.7.4)."""
+    options = await gateway.service_settings.read()
+    has_monitor = await monitor_is_there(gateway, view)
+    created = view.created
+    return Task(
+        odata_id=task_uri(view.id),
+        odata_type=SCHEMA.odata_type("Task"),
+        id=view.id,
+        name=view.request.name,
+        task_state=view.state,
+        task_status=view.status,
+        start_time=view.started,
+        end_time=view.ended,
+        percent_complete=view.percent,
+        task_monitor=monitor_of(view) if has_monitor else None,
+        hide_payload=False,
+        payload=_payload(view),
+        messages=[message.to_json() for message in view.messages],
+        links=TaskLinks(
+            created_resources=links(created), created_resources_count=len(created)
+        )
+        if created
+        else None,
+        actions=None if view.state.ended else _actions(view),
+        operation_apply_time=_waits_for(view, OPERATION_APPLY_TIME),
+        maintenance_window=_waits_for(view, MAINTENANCE_WINDOW),
+        oem=TaskOem(
+            taskfish=TaskFacts(
+                expires_at=options.expires_at(view.ended),
+                operation=view.labels.operation,
+                target_resource=view.request.uri,
+                resource_type=view.labels.resource_type,
+                source=view.labels.source,
+                owner=view.labels.owner,
+                tags=view.labels.tags or None,
+                request_id=view.labels.request_id,
+                plugin_task_uri=view.labels.plugin_task,
+                deadline=view.deadline,
+            )
+        ),
+    )
+
+
+def monitor_of(view: TaskView) -> str:
+    """Return the URI of a task's monitor: with a chosen Id it names the run."""
+    return monitor_uri(view.id, view.first_run_id if view.request.chosen else None)
+
+
+async def accepted_view(
+    gateway: Gateway, form: AcceptedForm, view: TaskView
+) -> Response:
+    """Return the 202 of a task that goes on: its monitor as Location, the Task."""
+    task = await task_resource(gateway, view)
+    response = accepted_response(form, view.id, monitor_of(view), task)
+    response.headers["Allow"] = ", ".join(allowed_methods(view))
+    return response
+
+
+def action_uri(task_id: str, action: str) -> str:
+    """Return the target of an action of a Task."""
+    return f"{task_uri(task_id)}/Actions/Oem/{action}"
+
+
+def action_info_uri(task_id: str, action: str) -> str:
+    """Return the URI of an action's ActionInfo."""
+    return f"{task_uri(task_id)}/{action.partition('.')[2]}ActionInfo"
+
+
+def allowed_methods(view: TaskView) -> tuple[str, ...]:
+    """Return the methods of a Task and of its monitor: with DELETE while a cancel is
+    possible, and once it has ended.
+    """
+    return GET if _is_known_unabortable(view) else (*GET, "DELETE")
+
+
+def _is_known_unabortable(view: TaskView) -> bool:
+    ended_or_asked = view.state.ended or view.is_cancelling
+    return view.abortable is False and not ended_or_asked
+
+
+def _actions(view: TaskView) -> TaskActions:
+    return TaskActions(
+        oem={
+            f"#{action}": TaskAction(
+                target=action_uri(view.id, action),
+                action_info=action_info_uri(view.id, action),
+            )
+            for action in ACTIONS
+        }
+    )
+
+
+def _waits_for(view: TaskView, annotation: str) -> JsonValue:
+    """Return what the request said of its time, while nothing is sent for it."""
+    body = view.request.body
+    if view.state is not TaskState.PENDING or not isinstance(body, dict):
+        return None
+    return body.get(annotation)
+
+
+def _payload(view: TaskView) -> TaskPayload:
+    request = view.request
+    return TaskPayload(
+        target_uri=request.uri,
+        http_operation=request.method,
+        http_headers=list(request.headers),
+        json_body="" if request.body is None else json.dumps(request.body),
+    )

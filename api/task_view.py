@@ -1,0 +1,238 @@
+"""A task as Temporal tells it at one moment (D7): the model, and how it is read."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
+
+from activities.completion import Progress
+from api.last_words import Killing, words_of_killed
+from api.task_labels import TaskLabels, labels_of
+from taskfish.redfish.messages import Message, task_message
+from taskfish.redfish.task import Health, TaskState
+from workflows.task import OutcomeMemo, TaskMemo
+
+_STATUS_OF = {
+    WorkflowExecutionStatus.COMPLETED: TaskState.COMPLETED,
+    WorkflowExecutionStatus.FAILED: TaskState.EXCEPTION,
+    WorkflowExecutionStatus.TIMED_OUT: TaskState.EXCEPTION,
+    WorkflowExecutionStatus.CANCELED: TaskState.CANCELLED,
+    WorkflowExecutionStatus.TERMINATED: TaskState.KILLED,
+}
+_HEALTH_OF = {
+    TaskState.COMPLETED: Health.OK,
+    TaskState.EXCEPTION: Health.CRITICAL,
+    TaskState.CANCELLED: Health.WARNING,
+    TaskState.KILLED: Health.CRITICAL,
+}
+ITS_SOURCE = "its source"
+"""Who has asked to cancel a task that its source has cancelled by itself."""
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """A task as Temporal tells it at one moment. `status` is there at its end only.
+
+    `first_run_id` stays the same when the workflow is reset. `percent` is None where
+    nobody has kept it. `deadline` is the moment at which it is aborted, None without
+    one and while its time stands still. `is_cancelling`: somebody has asked for it
+    and nobody refused; `abort_refused` is why the source has, else empty. `abortable`
+    is False if the source says that its task cannot be aborted, None if it says
+    nothing. `suspended` is who has suspended it, None if nobody has. `is_unsent`:
+    nothing is under way to the source, so that it can still be held back.
+    """
+
+    id: str
+    run_id: str
+    first_run_id: str
+    request: TaskMemo
+    labels: TaskLabels
+    state: TaskState
+    status: Health | None
+    started: datetime
+    ended: datetime | None
+    percent: int | None
+    messages: tuple[Message, ...]
+    created: tuple[str, ...] = ()
+    deadline: datetime | None = None
+    is_cancelling: bool = False
+    abort_refused: str = ""
+    abortable: bool | None = None
+    pausable: bool = False
+    suspended: str | None = None
+    is_unsent: bool = False
+
+    @property
+    def owner(self) -> str:
+        """Who has started it."""
+        return self.labels.owner
+
+    @property
+    def run(self) -> tuple[str, str]:
+        """Workflow id and run id."""
+        return self.id, self.run_id
+
+
+@dataclass(frozen=True)
+class OpenMemo:
+    """What a running workflow keeps in its memo beside its request."""
+
+    percent: int = 0
+    abort_refused: str = ""
+    suspended: str | None = None
+
+
+def is_cancel_requested(run: WorkflowExecutionDescription) -> bool:
+    """Say whether Temporal was asked to cancel it, be it in vain."""
+    return run.raw_description.workflow_extended_info.cancel_requested
+
+
+def open_view(
+    run: WorkflowExecutionDescription,
+    request: TaskMemo,
+    memo: OpenMemo,
+    progress: Progress | None,
+    cancelled_by: str | None,
+) -> TaskView:
+    """Return the view of a running task; `progress` is what its wait has last seen.
+
+    `cancelled_by` is who has asked to cancel it, be it in vain; None if nobody has.
+    """
+    labels = labels_of(run.typed_search_attributes)
+    if labels.state is TaskState.STOPPING and cancelled_by == ITS_SOURCE:
+        # The source has only done what it was told when the time was over.
+        cancelled_by = None
+    cancelling = cancelled_by is not None and not memo.abort_refused
+    state = _open_state(labels, memo, progress, cancelling=cancelling)
+    seen = progress or Progress(state=state)
+    said = [*_started(run, begun=labels.may_have_been_sent), *seen.messages]
+    if state is TaskState.SUSPENDED and memo.suspended is not None:
+        text = f"The task %1 was paused by {memo.suspended}."
+        said.append(task_message("TaskPaused", run.id, text=text))
+    percent = max(seen.percent, memo.percent)
+    is_unsent = _is_unsent(run, labels)
+    if cancelled_by is not None:
+        what = _cancelling(memo.abort_refused, is_unsent=is_unsent)
+        text = f"{cancelled_by} has asked to cancel the task %1{what}"
+        # The registry has a message for the end of a cancel only.
+        said.append(
+            task_message("TaskProgressChanged", run.id, f"{percent}", text=text)
+        )
+    return TaskView(
+        id=run.id,
+        run_id=run.run_id,
+        first_run_id=_first_run_id(run),
+        request=request,
+        labels=labels,
+        state=state,
+        status=None,
+        started=run.start_time,
+        ended=None,
+        percent=percent,
+        messages=tuple(said),
+        deadline=_deadline(seen),
+        is_cancelling=cancelling,
+        abort_refused=memo.abort_refused,
+        abortable=seen.abortable,
+        pausable=seen.pausable,
+        suspended=memo.suspended,
+        is_unsent=is_unsent,
+    )
+
+
+def ended_view(
+    run: WorkflowExecutionDescription,
+    request: TaskMemo,
+    outcome: OutcomeMemo | None,
+    killing: Killing | None,
+    *,
+    begun: bool,
+) -> TaskView:
+    """Return the view of an ended task: by its own words, or by its status if it had
+    none left. `killing` says how it was terminated, `begun` whether it had started
+    to do anything for its source.
+    """
+    labels = labels_of(run.typed_search_attributes)
+    state = _STATUS_OF[run.status or WorkflowExecutionStatus.FAILED]
+    status = _HEALTH_OF[state]
+    percent: int | None = None
+    created: tuple[str, ...] = ()
+    if outcome is not None and outcome.state is state:
+        status, percent, created = outcome.status, outcome.percent, outcome.created
+        last_words = outcome.messages
+    elif state is TaskState.KILLED:
+        killing = killing or Killing()
+        percent = killing.percent
+        last_words = (words_of_killed(run.id, request, labels, killing),)
+    else:
+        key = "TaskCancelled" if state is TaskState.CANCELLED else "TaskAborted"
+        last_words = (task_message(key, run.id),)
+    return TaskView(
+        id=run.id,
+        run_id=run.run_id,
+        first_run_id=_first_run_id(run),
+        request=request,
+        labels=labels,
+        state=state,
+        status=status,
+        started=run.start_time,
+        ended=run.close_time,
+        percent=percent,
+        messages=(*_started(run, begun=begun), *last_words),
+        created=created,
+    )
+
+
+def _open_state(
+    labels: TaskLabels, memo: OpenMemo, progress: Progress | None, *, cancelling: bool
+) -> TaskState:
+    """Return the state of a running task (D7's table).
+
+    While the source has the task its own state counts, whoever has paused it, unless
+    it is being stopped.
+    """
+    if cancelling:
+        return TaskState.CANCELLING
+    if memo.suspended is not None and not labels.may_have_been_sent:
+        return TaskState.SUSPENDED
+    if progress is None or labels.state is TaskState.STOPPING:
+        return labels.state
+    return progress.state
+
+
+def _is_unsent(run: WorkflowExecutionDescription, labels: TaskLabels) -> bool:
+    """Say whether nothing was sent, or nothing that arrived, and nothing is just now:
+    between two tries no activity is pending.
+    """
+    if not labels.may_have_been_sent:
+        return True
+    is_between_tries = not run.raw_description.pending_activities
+    return (
+        labels.state is TaskState.STARTING
+        and labels.plugin_task is None
+        and is_between_tries
+    )
+
+
+def _deadline(progress: Progress) -> datetime | None:
+    if progress.left is None or progress.as_of is None or progress.stands_still:
+        return None
+    return progress.as_of + timedelta(seconds=progress.left)
+
+
+def _started(run: WorkflowExecutionDescription, *, begun: bool) -> list[Message]:
+    """Say that it has started once it has: what only waits has not (TaskEvent 1.0)."""
+    return [task_message("TaskStarted", run.id)] if begun else []
+
+
+def _cancelling(refused: str, *, is_unsent: bool) -> str:
+    """Say what comes of a cancel; `refused` is why its source does not obey."""
+    if refused:
+        return f"; its source has refused: {refused}. It goes on."
+    if is_unsent:
+        return "; its change is not sent any more."
+    return "; it ends when its source has ended it."
+
+
+def _first_run_id(run: WorkflowExecutionDescription) -> str:
+    return run.raw_description.workflow_execution_info.first_run_id or run.run_id

@@ -1,0 +1,191 @@
+"""Accounts of the gateway itself, their failed logins, and the rules for both."""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskfish.settings import Settings
+from taskfish.store.database import Store
+from taskfish.store.tables import accounts, service
+
+AcceptedForm = Literal["conformant", "sushy", "location"]
+"""In which form an accepted change is answered (contracts.md 6)."""
+
+
+class AccountPolicy(BaseModel):
+    """The writable properties of the AccountService. Times are seconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    min_password_length: int
+    account_lockout_threshold: int
+    """How many failed logins lock an account; 0 for never."""
+    account_lockout_duration: int
+    """How long an account stays locked; 0 for never locked."""
+    account_lockout_counter_reset_after: int
+    """After how long without a failed login they are forgotten."""
+
+    @property
+    def locks(self) -> bool:
+        """Whether accounts are locked at all."""
+        return self.account_lockout_threshold > 0 and self.account_lockout_duration > 0
+
+
+class Account(BaseModel):
+    """One account. `password` is its hash; the settings' administrator has none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    role: str
+    password: str | None = Field(default=None, repr=False)
+    enabled: bool = True
+    password_change_required: bool = False
+    accepted: AcceptedForm | None = None
+    failed_logins: int = 0
+    failed_at: datetime | None = None
+    locked_until: datetime | None = None
+    revision: int = 1
+
+    @property
+    def locked(self) -> bool:
+        """Whether too many logins have failed a short time ago."""
+        return self.locked_until is not None and datetime.now(UTC) < self.locked_until
+
+    @property
+    def may_log_in(self) -> bool:
+        """Whether its password opens anything."""
+        return self.enabled and not self.locked
+
+
+class Accounts:
+    """Reads and writes of the `accounts` table; `policy` is what nobody has changed."""
+
+    def __init__(self, store: Store, policy: AccountPolicy) -> None:
+        self._store = store
+        self._policy = policy
+
+    async def all(self) -> list[Account]:
+        """Return all accounts, by name."""
+        statement = select(accounts).order_by(accounts.c.name)
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [Account.model_validate(dict(row._mapping)) for row in rows]
+
+    async def get(self, name: str) -> Account | None:
+        """Return an account, None if there is none of that name."""
+        async with self._store.read() as connection:
+            return await _account(connection, name)
+
+    async def add(self, account: Account) -> bool:
+        """Keep a new account; returns False if the name is taken."""
+        values = {**account.model_dump(), "created_at": datetime.now(UTC)}
+        try:
+            async with self._store.write() as connection:
+                await connection.execute(insert(accounts).values(**values))
+        except IntegrityError:
+            return False
+        return True
+
+    async def change(self, seen: Account, **values: Any) -> bool:
+        """Change columns of an account that is still as it was seen.
+
+        Returns False, and changes nothing, if somebody else was faster.
+        """
+        statement = (
+            update(accounts)
+            .where(accounts.c.name == seen.name, accounts.c.revision == seen.revision)
+            .values(**values, revision=seen.revision + 1)
+        )
+        async with self._store.write() as connection:
+            return (await connection.execute(statement)).rowcount > 0
+
+    async def remove(self, seen: Account) -> bool:
+        """Forget an account that is still as it was seen."""
+        statement = delete(accounts).where(
+            accounts.c.name == seen.name, accounts.c.revision == seen.revision
+        )
+        async with self._store.write() as connection:
+            return (await connection.execute(statement)).rowcount > 0
+
+    async def note_failure(self, name: str) -> None:
+        """Count a failed login; lock the account if that was one too many."""
+        policy = await self.policy()
+        now = datetime.now(UTC)
+        async with self._store.write() as connection:
+            account = await _account(connection, name, to_change=True)
+            if account is None or account.locked:
+                return
+            failed = 1 + _still_counted(account, policy, now)
+            until = None
+            if policy.locks and failed >= policy.account_lockout_threshold:
+                until = now + timedelta(seconds=policy.account_lockout_duration)
+                failed = 0
+            await connection.execute(
+                update(accounts)
+                .where(accounts.c.name == name)
+                .values(failed_logins=failed, failed_at=now, locked_until=until)
+            )
+
+    async def note_success(self, name: str) -> None:
+        """Forget the failed logins of an account."""
+        async with self._store.write() as connection:
+            await connection.execute(
+                update(accounts)
+                .where(accounts.c.name == name)
+                .values(failed_logins=0, failed_at=None, locked_until=None)
+            )
+
+    async def policy(self) -> AccountPolicy:
+        """Return the rules: what was changed, else what the settings say."""
+        names = list(AccountPolicy.model_fields)
+        statement = select(service).where(service.c.name.in_(names))
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return self._policy.model_copy(
+            update={row.name: int(row.value) for row in rows}
+        )
+
+    async def change_policy(self, changes: dict[str, int]) -> None:
+        """Change some of the rules, for every process and for good."""
+        for name, value in changes.items():
+            with suppress(IntegrityError):
+                async with self._store.write() as connection:
+                    made = {"name": name, "value": str(value)}
+                    await connection.execute(insert(service).values(**made))
+        async with self._store.write() as connection:
+            for name, value in changes.items():
+                await connection.execute(
+                    update(service)
+                    .where(service.c.name == name)
+                    .values(value=str(value))
+                )
+
+
+def first_policy(settings: Settings) -> AccountPolicy:
+    """Return the rules that hold until somebody changes them."""
+    names = AccountPolicy.model_fields
+    return AccountPolicy.model_validate(settings.model_dump(include=set(names)))
+
+
+async def _account(
+    connection: AsyncConnection, name: str, *, to_change: bool = False
+) -> Account | None:
+    statement = select(accounts).where(accounts.c.name == name)
+    if to_change:
+        statement = statement.with_for_update()
+    row = (await connection.execute(statement)).first()
+    return Account.model_validate(dict(row._mapping)) if row is not None else None
+
+
+def _still_counted(account: Account, policy: AccountPolicy, now: datetime) -> int:
+    """Return how many failed logins are not forgotten yet."""
+    window = timedelta(seconds=policy.account_lockout_counter_reset_after)
+    if account.failed_at is None or now - account.failed_at >= window:
+        return 0
+    return account.failed_logins

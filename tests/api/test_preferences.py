@@ -1,0 +1,56 @@
+"""The Prefer header is read in a time that only its length decides."""
+
+import time
+
+import pytest
+
+from api.preferences import read_preferences
+
+LENGTH = 1000
+BENIGN = ("wait=5; strict, " * LENGTH)[:LENGTH]
+TOO_SLOW = 10
+"""How many times as long as a harmless header an evil one may take."""
+
+
+def seconds_for(header: str) -> float:
+    """Return the shortest of some times: what else runs here does not count."""
+    times = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        read_preferences([header])
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        ";b= ",
+        ";b=",
+        ";b",
+        "; ",
+        ";",
+        " = ",
+        ", ",
+        ",",
+        '"',
+        '\\"',
+        '" ',
+        'a="',
+        'a="\\',
+        '"\\" ,',
+        '="",a',
+        '"a",',
+        "\t",
+        "\\",
+    ],
+)
+@pytest.mark.parametrize("begin", ["a", 'a="'])
+@pytest.mark.parametrize("end", ["", '"', "?"])
+def test_no_header_takes_long(shape: str, begin: str, end: str) -> None:
+    evil = (begin + shape * LENGTH)[: LENGTH - len(end)] + end
+    assert seconds_for(evil) < TOO_SLOW * seconds_for(BENIGN)
+
+
+def test_header_of_the_review_is_ignored_at_once() -> None:
+    assert read_preferences(["a;b= " + ";b= " * 100 + '"', "wait=7"]) == {"wait": "7"}

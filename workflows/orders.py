@@ -1,0 +1,61 @@
+"""What people ask of a task while it runs: signals of a workflow that obeys them."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.completion import SUSPENDED_MEMO
+    from workflows.task import is_cancel_requested
+
+SOMEBODY = "somebody in Temporal"
+"""Who gives an order without a name: it did not come through Redfish."""
+
+
+class Orders:
+    """The signals Cancel, Suspend and Resume, each with the name of who sends it.
+
+    Redfish sends Cancel before it asks Temporal to cancel, to say who did; alone it
+    asks again for what a source has refused before. From the Web UI all three come
+    without a name.
+    """
+
+    def __init__(self) -> None:
+        self.cancelled_by = SOMEBODY
+        self.suspended_by: str | None = None
+        self._cancels = 0
+        self._obeyed: int | None = None
+
+    @workflow.signal(name="Cancel")
+    def cancel(self, by: str = SOMEBODY) -> None:
+        """Note who cancels."""
+        self.cancelled_by = by
+        self._cancels += 1
+
+    @workflow.signal(name="Suspend")
+    def suspend(self, by: str = SOMEBODY) -> None:
+        """Hold back what is not sent yet, and ask the source to suspend its task."""
+        if self.suspended_by is None:
+            self.suspended_by = by
+            workflow.upsert_memo({SUSPENDED_MEMO: by})
+
+    @workflow.signal(name="Resume")
+    def resume(self, by: str = SOMEBODY) -> None:
+        """Go on."""
+        if self.suspended_by is not None:
+            self.suspended_by = None
+            workflow.upsert_memo({SUSPENDED_MEMO: None})
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether somebody has suspended the task and nobody has resumed it."""
+        return self.suspended_by is not None
+
+    @property
+    def is_cancel_new(self) -> bool:
+        """Whether a cancel was asked for that nothing has come of yet."""
+        if not is_cancel_requested():
+            return False
+        return self._obeyed is None or self._obeyed < self._cancels
+
+    def obey_cancel(self) -> None:
+        """Take note that the cancels so far are being carried out."""
+        self._obeyed = self._cancels

@@ -2,7 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from importlib.resources import files
 from typing import Any, TypeVar
 from zlib import crc32
@@ -26,6 +31,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from taskfish.encryption import Keyring
 from taskfish.errors import StoreUnavailableError
+from taskfish.store.writers_line import WritersLine
 
 Result = TypeVar("Result")
 
@@ -45,7 +51,8 @@ class Store:
         self.keyring = keyring
         self._engine = _engine(url)
         is_sqlite = self._engine.dialect.name == "sqlite"
-        self._writers = asyncio.Lock() if is_sqlite else None
+        self._line: AbstractAsyncContextManager[None]
+        self._line = WritersLine(ANSWER_SECONDS) if is_sqlite else nullcontext()
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
@@ -60,28 +67,11 @@ class Store:
         """Give a transaction that commits at the end, or rolls back on any error."""
         with _translated():
             async with (
-                self._in_line(),
+                self._line,
                 _connected(self._engine) as connection,
                 _transaction(connection),
             ):
                 yield connection
-
-    @asynccontextmanager
-    async def _in_line(self) -> AsyncIterator[None]:
-        """Wait for the other writers of this process, first come, first served.
-
-        SQLite has one writer, and lets those who wait try by chance: of many at once
-        some would not get it in time.
-        """
-        if self._writers is None:
-            yield
-            return
-        async with asyncio.timeout(ANSWER_SECONDS):
-            await self._writers.acquire()
-        try:
-            yield
-        finally:
-            self._writers.release()
 
     async def close(self) -> None:
         """Close all connections."""

@@ -189,11 +189,22 @@ async def test_start_that_is_refused_at_once_has_surely_not_started(
     starter, task_id = TaskStarter(line.client, QUEUE), f"never-{refusal.name}"
     await starter.start(a_start(f"{task_id}-0", secrets.token_hex(16)))
     await line.cut(*[refusal] * 50)
+    # A request on the connection that was cut would be lost, not refused.
+    await until(lambda: is_refused(line.client, task_id, refusal))
     with pytest.raises(TemporalUnavailableError):
         await starter.start(a_start(task_id, secrets.token_hex(16)))
     with pytest.raises(RPCError):
         await temporal.get_workflow_handle(task_id).describe()
     await temporal.get_workflow_handle(f"{task_id}-0").terminate()
+
+
+async def is_refused(client: Client, task_id: str, refusal: RPCStatusCode) -> bool:
+    """Say whether the client's calls are answered with that refusal by now."""
+    try:
+        await client.get_workflow_handle(task_id).describe()
+    except RPCError as error:
+        return error.status is refusal
+    return False
 
 
 @asynccontextmanager

@@ -101,6 +101,14 @@ async def test_expired_monitor_is_404_and_its_task_stays(
     assert first.status_code == 204
     assert message_keys(expired) == ["ResourceMissingAtURI"]
     assert after == before
+    for method in ("PATCH", "POST", "DELETE"):
+        changed = await forgetful_house.client.request(
+            method, accepted.headers["Location"], json={}
+        )
+        assert (changed.status_code, message_keys(changed)) == (
+            404,
+            ["ResourceMissingAtURI"],
+        )
 
 
 async def test_monitor_that_nobody_read_does_not_expire(

@@ -10,6 +10,7 @@ from api.gateway import Gateway
 from api.maintenance_window import window_for
 from taskfish.errors import RequestRefusedError
 from taskfish.redfish.apply_time import (
+    MAINTENANCE_WINDOW,
     OPERATION_APPLY_TIME,
     ApplyTime,
     ApplyTimeValue,
@@ -25,7 +26,8 @@ async def apply_time_of(gateway: Gateway, request: ChangeRequest) -> ApplyTime |
     """Return the apply time that a request's body asks for, None if it asks for none.
 
     Raises 400 for a value that cannot be had, listing those that can, for a maintenance
-    window that is over or cannot be, and if one is needed and there is none.
+    window that is over or cannot be, and if one is needed and there is none, or one is
+    given to a change that would not wait for it.
     """
     if OPERATION_APPLY_TIME not in request.body:
         return None
@@ -34,6 +36,7 @@ async def apply_time_of(gateway: Gateway, request: ChangeRequest) -> ApplyTime |
     if asked.needs_reset:
         await _check_system(gateway, request, value)
     if not needs_window(value):
+        _check_no_window(request, value)
         return asked
     window = await window_for(gateway, request.body)
     return ApplyTime(value=value, window_start=window.start, window_end=window.end)
@@ -46,6 +49,16 @@ def _checked(request: ChangeRequest, value: JsonValue) -> ApplyTimeValue:
     if value not in allowed:
         raise _refusal("ValueNotInList", request, value, _choice(allowed))
     return value
+
+
+def _check_no_window(request: ChangeRequest, value: str) -> None:
+    """Raise 400 for a window beside a value that does not wait for one: the change
+    would be made at another time than its sender thinks.
+    """
+    if MAINTENANCE_WINDOW in request.body:
+        fitting = filter(needs_window, apply_times_for(_operation(request)))
+        how = f"With {MAINTENANCE_WINDOW}: {_choice(tuple(fitting))}"
+        raise _refusal("ValueNotInList", request, value, how)
 
 
 async def _check_system(gateway: Gateway, request: ChangeRequest, value: str) -> None:

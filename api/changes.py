@@ -239,6 +239,7 @@ class _NewChange:
             token=claim.token,
             chosen=claim.chosen,
             deadline=self._deadline,
+            not_before=self._apply_time.window_start if self._apply_time else None,
             name=f"{self._operation.name} {self._operation.target}",
             method=change.method,
             uri=change.uri,

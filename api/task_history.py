@@ -19,6 +19,7 @@ from activities.completion import (
 )
 from api.last_words import Killing
 from api.task_commands import CANCEL_SIGNAL
+from api.task_labels import labels_of
 from api.task_view import ITS_SOURCE
 from api.temporal_faults import TEMPORAL_FAULTS, unavailable
 from taskfish.redfish.task import TaskState
@@ -26,6 +27,8 @@ from taskfish.temporal import RPC_TIMEOUT, TASK_STATE
 from workflows.orders import SOMEBODY
 
 _COMPLETION: TypeAdapter[Completion] = TypeAdapter(Completion)
+NOBODY_KNOWN = "somebody"
+"""Who has asked to cancel a task whose history does not tell."""
 _ENDS = ("ended", "lost", "deadline_passed")
 _FIRST_STEPS = ("submit", "admit_source")
 _LAST_EVENTS = 10
@@ -68,7 +71,11 @@ class TaskHistory:
         return Progress(state=state, percent=percent, messages=end.report.messages)
 
     async def cancelled_by(self) -> str:
-        """Return who has asked last to cancel it."""
+        """Return who has asked last to cancel it, as far as that can be told.
+
+        Its name is on its way while a worker is at the workflow; without signals it is
+        not kept at all.
+        """
         for event in await self._last(_SOME_TIME_AGO):
             requested = event.workflow_execution_cancel_requested_event_attributes
             if requested.cause == SOURCE_CANCELLED:
@@ -77,7 +84,9 @@ class TaskHistory:
             if signaled.signal_name == CANCEL_SIGNAL:
                 values = await self._values(signaled.input.payloads)
                 return str(values[0]) if values else SOMEBODY
-        return SOMEBODY
+        is_worked_on = self._run.raw_description.HasField("pending_workflow_task")
+        labels = labels_of(self._run.typed_search_attributes)
+        return NOBODY_KNOWN if is_worked_on or not labels.takes_signals else SOMEBODY
 
     async def has_begun(self) -> bool:
         """Say whether a run that its source has no task of had begun to send."""

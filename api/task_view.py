@@ -106,6 +106,8 @@ def open_view(
     state = _open_state(labels, memo, progress, cancelling=cancelling)
     seen = progress or Progress(state=state)
     said = [*_started(run, begun=labels.may_have_been_sent), *seen.messages]
+    if state is TaskState.PENDING and not said and request.not_before is not None:
+        said.append(_waits_until(run, request.not_before))
     if state is TaskState.SUSPENDED and memo.suspended is not None:
         text = f"The task %1 was paused by {memo.suspended}."
         said.append(task_message("TaskPaused", run.id, text=text))
@@ -223,6 +225,13 @@ def _deadline(progress: Progress) -> datetime | None:
 def _started(run: WorkflowExecutionDescription, *, begun: bool) -> list[Message]:
     """Say that it has started once it has: what only waits has not (TaskEvent 1.0)."""
     return [task_message("TaskStarted", run.id)] if begun else []
+
+
+def _waits_until(run: WorkflowExecutionDescription, moment: datetime) -> Message:
+    text = (
+        f"The task %1 waits for its maintenance window, which begins {moment:%FT%TZ}."
+    )
+    return task_message("TaskProgressChanged", run.id, "0", text=text)
 
 
 def _cancelling(refused: str, *, is_unsent: bool) -> str:

@@ -73,6 +73,7 @@ class Following:
         self._is_paused = False
         self._abort: AbortAnswer | None = None
         self._refusals: list[str] = []
+        self._is_overdue = False
 
     async def outcome(self) -> Outcome:
         """Return how it ended: as the source says, or as is known without its word."""
@@ -192,7 +193,7 @@ class Following:
         percent = passed.progress.percent
         workflow.upsert_memo({PERCENT_MEMO: percent})
         self._show(TaskState.STOPPING, "Its time is over: asks the source to abort it.")
-        self._abort = AbortAnswer(kind="accepted")
+        self._abort, self._is_overdue = AbortAnswer(kind="accepted"), True
         grace = timedelta(seconds=self._operation.abort_grace)
         waiting = self._wait(workflow.now() + grace, passed.progress)
         self._abort = await self._ask_to_abort(waiting)
@@ -248,14 +249,22 @@ class Following:
         """Judge by the source's word, and say which cancels came to nothing."""
         outcome = outcome_of_report(self._id, ended.report)
         notes = list(self._refusals)
-        if outcome.state is not TaskState.CANCELLED and self._is_aborting:
-            who = self._orders.cancelled_by
-            notes.append(
-                f"{who} has asked to cancel it, but its source ended it first."
-            )
+        if outcome.state is not TaskState.CANCELLED:
+            notes += self._came_too_late()
         for note in notes:
             outcome = with_note(outcome, self._id, note)
         return outcome
+
+    def _came_too_late(self) -> list[str]:
+        """Say who wanted to end what its source had ended first."""
+        by_itself = workflow.cancellation_reason() == SOURCE_CANCELLED
+        who = self._orders.cancelled_by
+        is_asked = self._is_aborting or self._orders.is_cancel_new
+        if self._is_overdue:
+            return ["Its time was over, but its source ended it first."]
+        if is_asked and not by_itself:
+            return [f"{who} has asked to cancel it, but its source ended it first."]
+        return []
 
     async def _lost(self, lost: Lost) -> Outcome:
         """Judge a task that the source forgot by what it said of its end before, else

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -29,7 +30,8 @@ class TaskMemo(BaseModel):
 
     `body` is the request's with its secrets masked, `headers` are `Name: value`.
     `token` tells this start from others with the same Id; `chosen` says that the
-    caller chose the Id; `deadline` is in seconds from the first sending.
+    caller chose the Id; `deadline` is in seconds from the first sending; before
+    `not_before`, its maintenance window, nothing is sent.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +39,7 @@ class TaskMemo(BaseModel):
     token: str = ""
     chosen: bool = False
     deadline: float | None = None
+    not_before: datetime | None = None
     name: str
     method: str
     uri: str

@@ -21,6 +21,7 @@ SIMPLE_UPDATE = f"{ROOT}/UpdateService/Actions/UpdateService.SimpleUpdate"
 APPLY_TIME = "@Redfish.OperationApplyTime"
 SUPPORT = "@Redfish.OperationApplyTimeSupport"
 WINDOW = "@Redfish.MaintenanceWindow"
+IN_WINDOW = "AtMaintenanceWindowStart, InMaintenanceWindowOnReset"
 START, SECONDS = "MaintenanceWindowStartTime", "MaintenanceWindowDurationInSeconds"
 ALL = ["Immediate", "OnReset", "AtMaintenanceWindowStart", "InMaintenanceWindowOnReset"]
 WITHOUT_WINDOW = ["Immediate", "OnReset"]
@@ -167,6 +168,26 @@ async def test_values_that_cannot_be_are_refused(
     if "TypeError" not in key:
         wanted = FOR_RESETS if uri == RESET else ALL
         assert ", ".join(wanted) in refusal[1]
+
+
+@pytest.mark.parametrize(
+    ("uri", "body", "fitting"),
+    [
+        (VOLUMES, {APPLY_TIME: "OnReset", WINDOW: window()}, IN_WINDOW),
+        (VOLUMES, {APPLY_TIME: "Immediate", WINDOW: None}, IN_WINDOW),
+        (
+            RESET,
+            {**ON, APPLY_TIME: "Immediate", WINDOW: window()},
+            "AtMaintenanceWindowStart",
+        ),
+    ],
+)
+async def test_window_that_would_not_be_waited_for_is_refused(
+    windowed: House, uri: str, body: dict[str, Any], fitting: str
+) -> None:
+    key, words = await refused(windowed, uri, body)
+    assert key.endswith("ValueNotInList")
+    assert words.endswith(f"Choose one of {fitting}.")
 
 
 @pytest.mark.parametrize(

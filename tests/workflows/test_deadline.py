@@ -85,6 +85,8 @@ async def test_what_was_finished_at_the_deadline_is_completed(house: House) -> N
     accepted = await reset_within(house, BMC, 1, "ForceRestart")
     task = await house.ended(accepted)
     assert (task["TaskState"], task["PercentComplete"]) == ("Completed", 100)
+    assert "Its time was over" in words_of(task)
+    assert "has asked to cancel" not in words_of(task)
 
 
 async def test_task_that_ends_in_time_knows_no_deadline(house: House) -> None:

@@ -31,6 +31,7 @@ async def test_window_is_waited_for(bmc: House, apply_times: bool) -> None:
     task = await bmc.until(accepted, "Pending")
     assert executed(bmc) == []
     assert "TaskStatus" not in task
+    assert "waits for its maintenance window, which begins" in words_of(task)
     assert (await bmc.ended(accepted))["TaskState"] == "Completed"
     (execution,) = bmc.emulator.executions("bmc1")
     assert execution.at >= begins

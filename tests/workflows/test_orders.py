@@ -152,6 +152,26 @@ async def test_cancel_that_comes_too_late_is_said_at_the_end(house: House) -> No
     assert "admin has asked to cancel it" in words_of(task)
 
 
+async def test_cancel_that_no_worker_carried_out_is_said_at_the_end(
+    house: House,
+) -> None:
+    house.emulator.set_modes("bmc1", seconds=1)
+    accepted = await house.reset("bmc1.1")
+    await until_begun(house, accepted, "await_completion")
+    await house.stop_worker()
+    await house.client.delete(accepted.json()["@odata.id"])
+
+    async def is_done() -> bool:
+        await house.client.get(BMC)
+        return house.emulator.executions("bmc1")[-1].outcome == "completed"
+
+    await until(is_done)
+    await house.start_worker()
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Completed"
+    assert "admin has asked to cancel it, but its source ended it" in words_of(task)
+
+
 async def test_repeated_abort_of_a_task_that_is_gone_was_the_end_of_it(
     house: House,
 ) -> None:

@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo dev test chaos check clean
+.PHONY: setup demo dev test chaos conformance check clean
 
 setup: .venv/.complete
 
@@ -24,6 +24,10 @@ test: setup
 chaos: setup
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
+# DMTF's validators: needs root, unshare and ip (docs/conformance.md).
+conformance: setup
+	$(BIN)/python -m tests.conformance
+
 check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -31,6 +35,6 @@ check: setup
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv .taskfish build dist *.egg-info .coverage .coverage.* .hypothesis \
+	rm -rf .venv .taskfish .conformance build dist *.egg-info .coverage .coverage.* .hypothesis \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -47,6 +47,7 @@ from taskfish.plugins.odim import client as odim
 from taskfish.plugins.redfish import client as redfish
 from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings, load_settings
+from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
@@ -110,7 +111,7 @@ class WorkerProcess:
         turns = Turns(store)
         self._turns = TurnActivities(client, turns)
         self._completing = CompletionActivities(
-            client, self._connections, journal, machine_state
+            client, self._connections, journal, secret_bodies, machine_state
         )
         self._sources = SourceActivities(
             client, self._connections, sources, inventory, settings.task_queue
@@ -124,6 +125,8 @@ class WorkerProcess:
             secret_bodies,
             OpenPlaces(client, turns),
             reset_gate,
+            AuditLog(store),
+            settings,
         )
         self._retention = RetentionActivities(
             client,

@@ -28,10 +28,12 @@ from taskfish.errors import (
     UnreadableAnswerError,
 )
 from taskfish.plugins.connections import Connections
+from taskfish.redfish.echoes import Echoes
 from taskfish.redfish.limits import MAX_JOURNAL_BODY, cut
 from taskfish.redfish.messages import Message
 from taskfish.redfish.task import PluginTask, TaskReport, TaskState
 from taskfish.store.journal import Journal, JournalKey
+from taskfish.store.secret_bodies import SecretBodies
 from taskfish.temporal import RPC_TIMEOUT
 
 FIRST_PAUSE = 0.2
@@ -87,7 +89,8 @@ class FollowRequest(BaseModel):
     `interrupted_after` is for how many seconds the source may be out of reach before
     the task shows as Interrupted. After `deadline` it is not waited for any longer.
     `grace_after` is what an earlier wait had seen at its own deadline: this one is the
-    time to abort it, and nothing stops its clock.
+    time to abort it, and nothing stops its clock. `secret_body` refers to the body with
+    its secrets, which the source's words are not to repeat.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -100,6 +103,7 @@ class FollowRequest(BaseModel):
     interrupted_after: float
     deadline: datetime | None = None
     grace_after: Progress | None = None
+    secret_body: str | None = None
 
 
 class Ended(BaseModel):
@@ -160,11 +164,13 @@ class CompletionActivities:
         client: Client,
         connections: Connections,
         journal: Journal,
+        secret_bodies: SecretBodies,
         machine_state: MachineState,
     ) -> None:
         self._client = client
         self._connections = connections
         self._journal = journal
+        self._secret_bodies = secret_bodies
         self._machine_state = machine_state
 
     @activity.defn
@@ -182,7 +188,8 @@ class CompletionActivities:
                     report = TaskReport.model_validate(entry.final)
                     completion: Completion = Ended(report=report)
                 else:
-                    waiting = _Waiting(self, request, progress, beat)
+                    echoes = await self._echoes(request)
+                    waiting = _Waiting(self, request, progress, beat, echoes)
                     completion = await self._wait(request, waiting)
                 # A stop of the worker breaks this off no more than the last poll.
                 reading = self._machine_state.refresh(request.source, request.uri)
@@ -199,6 +206,12 @@ class CompletionActivities:
         if isinstance(completion, Ended):
             await finish(self._keep(request, completion.report))
         return completion
+
+    async def _echoes(self, request: FollowRequest) -> Echoes:
+        """Return the request's secrets, which are kept until its task has ended."""
+        if request.secret_body is None:
+            return Echoes(None)
+        return Echoes(await self._secret_bodies.get(request.secret_body))
 
     async def _cancel_workflow(self) -> None:
         """Have the workflow end as cancelled, as only Temporal can make it end."""
@@ -253,6 +266,7 @@ class CompletionActivities:
                 request.key,
                 short.model_dump(mode="json", by_alias=True),
                 created=next(iter(report.created), None),
+                started=report.started,
             )
         except StoreUnavailableError:
             activity.logger.warning("the end of %s is not journaled", request.key)
@@ -267,11 +281,13 @@ class _Waiting:
         request: FollowRequest,
         progress: Progress,
         beat: Beat,
+        echoes: Echoes,
     ) -> None:
         self._activities = activities
         self._request = request
         self._progress = progress
         self._beat = beat
+        self._echoes = echoes
         self._pause = FIRST_PAUSE
         self._silent_since: float | None = None
 
@@ -280,7 +296,8 @@ class _Waiting:
         while True:
             try:
                 poll = self._activities.poll(self._request.source, self._task())
-                report, usual = await finish(poll, LAST_POLL_AT_MOST)
+                found, usual = await finish(poll, LAST_POLL_AT_MOST)
+                report = self._echoes.report(found)
             except PluginTaskGoneError as error:
                 return Lost(reason=str(error), percent=self._progress.percent)
             except _OUT_OF_REACH as error:
@@ -374,11 +391,16 @@ class _Waiting:
             await self._show(TaskState.INTERRUPTED)
 
     def _last(self, report: TaskReport) -> TaskReport:
-        """Return the last report: its answer not too long, its percent no less."""
+        """Return the last report: its answer not too long, its percent no less, its
+        StartTime as it was seen.
+        """
         assert report.answer is not None, "an ended task has an answer"
-        percent = max(self._progress.percent, report.percent or 0)
         return report.model_copy(
-            update={"answer": cut(report.answer), "percent": percent}
+            update={
+                "answer": cut(report.answer),
+                "percent": max(self._progress.percent, report.percent or 0),
+                "started": report.started or self._progress.started,
+            }
         )
 
     def _next_pause(self, usual: float, retry_after: float | None) -> float:

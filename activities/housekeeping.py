@@ -10,6 +10,8 @@ from activities.errors import as_application_errors
 from activities.open_places import OpenPlaces
 from activities.reset_gate import ResetGate
 from taskfish.errors import TemporalUnavailableError
+from taskfish.settings import Settings
+from taskfish.store.audit import AuditLog
 from taskfish.store.journal import Journal
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
@@ -42,6 +44,8 @@ class HousekeepingActivities:
         secret_bodies: SecretBodies,
         open_places: OpenPlaces,
         reset_gate: ResetGate,
+        audit_log: AuditLog,
+        settings: Settings,
         longest_start: timedelta = LONGEST_START,
     ) -> None:
         self._client = client
@@ -51,6 +55,8 @@ class HousekeepingActivities:
         self._secret_bodies = secret_bodies
         self._open_places = open_places
         self._reset_gate = reset_gate
+        self._audit_log = audit_log
+        self._settings = settings
         self._longest_start = longest_start
 
     @activity.defn
@@ -64,9 +70,14 @@ class HousekeepingActivities:
             await self._journal.prune(now - KEPT_FOR)
             await self._monitor_reads.prune(now - KEPT_FOR)
             await self._requests.prune(now - REQUESTS_KEPT_FOR)
+            await self._prune_audit(now)
             await self._open_places.sweep(now - LEAST_PLACE)
             await self._reset_gate.sweep(now - LEAST_PLACE)
             return await self._sweep_secrets(now - self._longest_start)
+
+    async def _prune_audit(self, now: datetime) -> None:
+        kept_for = timedelta(days=self._settings.audit_days)
+        await self._audit_log.prune(now - kept_for, self._settings.audit_entries)
 
     async def _sweep_secrets(self, kept_before: datetime) -> int:
         kept = await self._secret_bodies.kept_before(kept_before)

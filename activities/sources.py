@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 WATCH = "WatchSource"
 """The workflow type of the watchers, started here by name: workflows lie above."""
+WATCHER = "watch:"
+"""What the id of a watcher begins with; its source's Id follows."""
 
 
 class SourceRequest(BaseModel):
@@ -80,15 +82,7 @@ class SourceActivities:
 
     async def watch(self, source_id: str, conflict: WorkflowIDConflictPolicy) -> None:
         """Start `watch:{source}`; `conflict` says what becomes of one that runs."""
-        await self._client.start_workflow(
-            WATCH,
-            source_id,
-            id=f"watch:{source_id}",
-            task_queue=self._task_queue,
-            id_conflict_policy=conflict,
-            static_summary=f"Watches {source_id}: health and inventory",
-            rpc_timeout=RPC_TIMEOUT,
-        )
+        await start_watcher(self._client, self._task_queue, source_id, conflict)
 
     async def watch_all(self) -> None:
         """Start the watchers that do not run, as when Temporal's data are new."""
@@ -117,3 +111,18 @@ class SourceActivities:
         if not kept:
             raise SourceUnknownError(f"{source_id} was removed meanwhile")
         return len(found.members)
+
+
+async def start_watcher(
+    client: Client, task_queue: str, source_id: str, conflict: WorkflowIDConflictPolicy
+) -> None:
+    """Start `watch:{source}`; `conflict` says what becomes of one that runs."""
+    await client.start_workflow(
+        WATCH,
+        source_id,
+        id=f"{WATCHER}{source_id}",
+        task_queue=task_queue,
+        id_conflict_policy=conflict,
+        static_summary=f"Watches {source_id}: health and inventory",
+        rpc_timeout=RPC_TIMEOUT,
+    )

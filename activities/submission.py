@@ -31,6 +31,7 @@ from taskfish.plugins.connection import Connection
 from taskfish.plugins.connections import Connections
 from taskfish.plugins.protocol import Accepted, Answered, Change
 from taskfish.redfish.apply_time import without_apply_time, without_window
+from taskfish.redfish.echoes import Echoes
 from taskfish.redfish.limits import MAX_JOURNAL_BODY, cut
 from taskfish.redfish.messages import base_message
 from taskfish.redfish.operations import owner_of_action
@@ -216,6 +217,8 @@ class SubmitActivities:
             return Unknown(reason=str(error))
         except PermanentError as error:
             submission = Answered(answer=answer_to(error, change.uri))
+        if request.secret_body is not None:
+            submission = _without_echoes(submission, Echoes(change.body))
         await self._keep(request, submission)
         return submission
 
@@ -291,6 +294,17 @@ def journaled(submission: Accepted | Answered) -> JsonValue:
         submission = Answered(answer=short)
     kept: JsonValue = submission.model_dump(mode="json", by_alias=True)
     return kept
+
+
+def _without_echoes(
+    submission: Accepted | Answered, echoes: Echoes
+) -> Accepted | Answered:
+    """Return what a source answered without the secrets that it repeats."""
+    if isinstance(submission, Answered):
+        return submission.model_copy(
+            update={"answer": echoes.answer(submission.answer)}
+        )
+    return submission.model_copy(update={"report": echoes.report(submission.report)})
 
 
 def _held_back(reason: str) -> NotSent:

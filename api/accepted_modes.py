@@ -8,12 +8,12 @@ sushy polls the monitor. Neither has a Retry-After, which sushy cannot read.
 """
 
 from fastapi import Depends
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import JsonValue
 
 from api.authentication import User, authenticated
 from api.gateway import Gateway, gateway_of
-from api.responses import GET, resource_response, task_uri
+from api.responses import GET, json_response, resource_response, task_uri
 from taskfish.redfish.resources import Task
 from taskfish.redfish.task import TaskState
 from taskfish.store.accounts import AcceptedForm
@@ -58,7 +58,7 @@ def accepted_response(
     body = _shown(form, task)
     if form == "location":
         del body["@odata.id"]
-    return JSONResponse(body, status_code=202, headers=headers)
+    return json_response(body, 202, headers)
 
 
 def task_response(
@@ -70,7 +70,7 @@ def task_response(
     headers = {"Allow": ", ".join(allowed)}
     if task.task_monitor is not None:
         headers["Location"] = task.task_monitor
-    return JSONResponse(_shown(form, task), status_code=202, headers=headers)
+    return json_response(_shown(form, task), 202, headers)
 
 
 def _shown(form: AcceptedForm, task: Task) -> dict[str, JsonValue]:

@@ -17,6 +17,7 @@ from api.bodies import json_body
 from api.change_request import ChangeRequest
 from api.changes import answer_change, check_method
 from api.errors import refuse
+from api.etags import if_match
 from api.gateway import Gateway, gateway_of
 from api.maintenance_window import offered_window
 from api.request_headers import TaskWishes, task_wishes
@@ -26,6 +27,7 @@ from taskfish.plugins.protocol import ChangeMethod
 from taskfish.redfish.apply_time_support import with_apply_times
 from taskfish.redfish.inventory import COLLECTIONS, Member
 from taskfish.redfish.links import ROOT
+from taskfish.redfish.manager_resources import GATEWAY_MANAGER, MANAGERS
 from taskfish.redfish.metadata import namespaces_in
 from taskfish.redfish.resources import collection
 from taskfish.redfish.schema import SCHEMA
@@ -49,7 +51,9 @@ async def read_collection(
         raise refuse("ResourceMissingAtURI", uri)
     members = await gateway.inventory.collection(name)
     title = name.rpartition("/")[2]
-    uris = (f"{uri}/{member}" for member in members)
+    uris = [f"{uri}/{member}" for member in members]
+    if uri == MANAGERS:
+        uris = [GATEWAY_MANAGER, *uris]
     return resource_response(collection(uri, kind.type, title, uris))
 
 
@@ -89,7 +93,7 @@ async def change_resource(
     if request.method == "POST" and uri.endswith(_MEMBERS):
         uri = uri.removesuffix(_MEMBERS)
     member = await member_at(gateway, uri)
-    if_match = request.headers.get("If-Match")
+    precondition = if_match(request)
     change = ChangeRequest(
         method=cast(ChangeMethod, request.method),
         uri=uri,
@@ -98,7 +102,7 @@ async def change_resource(
         owner=user.name,
         wishes=wishes,
         member=member,
-        headers={"If-Match": if_match} if if_match else {},
+        headers={"If-Match": precondition} if precondition else {},
     )
     return await answer_change(request, gateway, form, change)
 
@@ -139,7 +143,7 @@ async def _known_member(
         return await gateway.inventory.member(collection_name, name)
     except StoreUnavailableError:
         source, _, member_id = name.partition(".")
-        if not gateway.connections.has(source):
+        if not (member_id and gateway.connections.has(source)):
             raise
         return Member(source=source, collection=collection_name, id=member_id)
 

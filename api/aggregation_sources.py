@@ -11,6 +11,7 @@ from api.accepted_modes import accepted_form
 from api.authentication import User, authenticated
 from api.bodies import json_body
 from api.errors import refuse
+from api.etags import check_if_match, etag_of, versioned_response, wanted_etags
 from api.gateway import Gateway, gateway_of
 from api.inline_answer import answer_started
 from api.preferences import Wait
@@ -43,11 +44,12 @@ from taskfish.redfish.sources import (
     ConnectionMethod,
     Source,
     SourceOptions,
+    base_url,
     source_id_from,
 )
 from taskfish.redfish.task import Answer
 from taskfish.store.accounts import AcceptedForm
-from taskfish.store.sources import SourceRecord
+from taskfish.store.sources import SourceChanges, SourceRecord
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -99,39 +101,38 @@ async def aggregation_source(
 ) -> Response:
     """Return one source, without its password."""
     record = await _ready_source(gateway, source_id)
-    members = await gateway.inventory.collection("Systems")
-    accessed = [name for name in members if name.startswith(f"{source_id}.")]
-    return resource_response(
-        source_resource(record.source, record, accessed), SOURCE_METHODS
-    )
+    shown = await _shown(gateway, record)
+    return versioned_response(shown, _etag(record, shown), SOURCE_METHODS)
 
 
 @router.patch(f"{AGGREGATION_SOURCES}/{{source_id}}")
 async def change_source(
     source_id: str,
+    request: Request,
     body: dict[str, JsonValue] = Depends(json_body),
     gateway: Gateway = Depends(gateway_of),
 ) -> Response:
-    """Change UserName, Password or Oem; takes effect at once."""
+    """Change UserName, Password or Oem, and keep the rest as it is.
+
+    Other processes go on with what they have read for up to two seconds.
+    """
     record = await _ready_source(gateway, source_id)
+    seen = await _seen(gateway, record, request)
     change = _checked(SourceChange, body)
-    source = record.source
-    options = await _options(gateway, change, source.options)
-    given = change.model_fields_set
-    if not given:
-        return await aggregation_source(source_id, gateway)
-    await gateway.sources.change(
-        source_id,
-        change.user_name if "user_name" in given else source.user_name,
-        change.password if "password" in given else source.password,
-        options,
-    )
+    options = await _options(gateway, change)
+    _refuse_useless_pin(record.source.host_name, options)
+    if change.model_fields_set:
+        credentials = change.model_dump(exclude_unset=True, exclude={"oem"})
+        changes = SourceChanges(**credentials, options=options)
+        if not await gateway.sources.change(source_id, changes, seen):
+            raise await _changed_meanwhile(gateway, source_id)
     return await aggregation_source(source_id, gateway)
 
 
 @router.delete(f"{AGGREGATION_SOURCES}/{{source_id}}")
 async def remove_source(
     source_id: str,
+    request: Request,
     body: dict[str, JsonValue] = Depends(json_body),
     gateway: Gateway = Depends(gateway_of),
 ) -> Response:
@@ -139,7 +140,8 @@ async def remove_source(
 
     409 while tasks of it are open, unless the body says `Oem.Taskfish.Force`.
     """
-    await _ready_source(gateway, source_id)
+    record = await _ready_source(gateway, source_id)
+    seen = await _seen(gateway, record, request)
     removal = _checked(SourceRemoval, body)
     forced = removal.oem and removal.oem.taskfish and removal.oem.taskfish.force
     if not forced and await gateway.tasks.has_open_tasks(source_id):
@@ -149,7 +151,8 @@ async def remove_source(
     if await gateway.sources.behind(source_id):
         text = f"Other sources are reached through {source_id}."
         raise refuse("ResourceInUse", text=text, resolution="Delete those first.")
-    await gateway.sources.remove(source_id)
+    if not await gateway.sources.remove(source_id, seen=seen):
+        raise await _changed_meanwhile(gateway, source_id)
     if gateway.settings.remove_tasks_with_source:
         await _remove_tasks(gateway, source_id)
     return Response(status_code=204)
@@ -192,6 +195,39 @@ def source_resource(
     )
 
 
+async def _shown(gateway: Gateway, record: SourceRecord) -> AggregationSource:
+    """Return the resource as a GET shows it, with the systems that it leads to."""
+    members = await gateway.inventory.collection("Systems")
+    its = f"{record.source.id}."
+    accessed = [name for name in members if name.startswith(its)]
+    return source_resource(record.source, record, accessed)
+
+
+def _etag(record: SourceRecord, shown: AggregationSource) -> str:
+    """Return the ETag: another one also after a change of the password."""
+    return etag_of(shown, record.version)
+
+
+async def _seen(
+    gateway: Gateway, record: SourceRecord, request: Request
+) -> SourceRecord | None:
+    """Return what a change with If-Match must find unchanged, None if anything will do.
+
+    Raises 412 if that is not what it finds.
+    """
+    if wanted_etags(request) is None:
+        return None
+    check_if_match(request, _etag(record, await _shown(gateway, record)))
+    return record
+
+
+async def _changed_meanwhile(gateway: Gateway, source_id: str) -> RequestRefusedError:
+    """Return the error for who was not the first of two; raise 404 if it is gone."""
+    await _ready_source(gateway, source_id)
+    text = "The source has changed while this request was under way."
+    return refuse("PreconditionFailed", text=text)
+
+
 def _shown_options(options: SourceOptions) -> AggregationSourceOptions:
     """Return Oem.Taskfish: every option, also one that was never set."""
     return AggregationSourceOptions(
@@ -200,6 +236,7 @@ def _shown_options(options: SourceOptions) -> AggregationSourceOptions:
         instances=options.instances,
         verify_certificate=options.verify_certificate,
         ca_certificate=options.ca_certificate,
+        fingerprint=options.fingerprint,
         max_concurrent_requests=options.max_concurrent_requests,
         poll_seconds=options.poll_seconds,
     )
@@ -219,7 +256,8 @@ async def _source_of(gateway: Gateway, body: NewSourceBody) -> Source:
     if collection_uri != CONNECTION_METHODS or method not in list(ConnectionMethod):
         name = "Links/ConnectionMethod/@odata.id"
         raise refuse("PropertyValueNotInList", reference, name)
-    options = await _options(gateway, body, SourceOptions())
+    options = await _options(gateway, body)
+    _refuse_useless_pin(body.host_name, options)
     return Source(
         id=body.id or source_id_from(body.host_name),
         name=body.name,
@@ -231,13 +269,14 @@ async def _source_of(gateway: Gateway, body: NewSourceBody) -> Source:
     )
 
 
-async def _options(
-    gateway: Gateway, change: SourceChange, before: SourceOptions
-) -> SourceOptions:
-    """Return the options with what Oem.Taskfish gives; null restores a default."""
+async def _options(gateway: Gateway, change: SourceChange) -> SourceOptions:
+    """Return the options with only those set that Oem.Taskfish gives.
+
+    Null sets a default.
+    """
     given = change.oem.taskfish if change.oem else None
     if given is None:
-        return before
+        return SourceOptions()
     defaults = SourceOptions().model_dump()
     values = {
         name: defaults[name] if value is None else value
@@ -246,7 +285,13 @@ async def _options(
     }
     if given.plugin is not None:
         values["plugin"] = await _plugin_at(gateway, given.plugin.odata_id)
-    return SourceOptions.model_validate({**before.model_dump(), **values})
+    return SourceOptions.model_validate(values)
+
+
+def _refuse_useless_pin(host_name: str, options: SourceOptions) -> None:
+    """Raise 400 for a fingerprint where no certificate is ever shown."""
+    if options.fingerprint and base_url(host_name).lower().startswith("http:"):
+        raise refuse("PropertyValueConflict", "Oem/Taskfish/Fingerprint", "HostName")
 
 
 async def _plugin_at(gateway: Gateway, uri: str) -> str:

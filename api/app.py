@@ -15,16 +15,30 @@ from api import (
     aggregated,
     aggregation_service,
     aggregation_sources,
+    codec,
+    codec_login,
+    gateway_manager,
+    json_schemas,
+    log_services,
+    login,
+    openapi,
+    registries,
     service_root,
+    session_service,
+    sessions,
     task_actions,
     task_monitors,
     task_service,
     tasks,
     update_service,
 )
+from api.audit_trail import AuditTrail
+from api.auditing import Auditing
+from api.conditional_get import ConditionalGet
 from api.errors import add_error_handlers, refuse
 from api.front import METHODS, Front
 from api.gateway import Gateway
+from api.header_limits import HeaderLimits
 from api.logins import Logins
 from api.privileges import privileged
 from api.task_reader import TaskReader
@@ -36,6 +50,7 @@ from taskfish.plugins.redfish import client as redfish
 from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings
 from taskfish.store.accounts import Accounts, first_policy
+from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
@@ -45,6 +60,7 @@ from taskfish.store.schema_namespaces import SchemaNamespaces
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service import ServiceFacts
 from taskfish.store.service_settings import ServiceSettings
+from taskfish.store.sessions import Sessions, SessionSettings
 from taskfish.store.sources import Sources
 from taskfish.store.turns import Turns
 from taskfish.temporal import connect
@@ -54,6 +70,8 @@ CALLS_SHARE = 0.5
 PARTS = (
     account_service,
     accounts,
+    session_service,
+    sessions,
     aggregation_service,
     aggregation_sources,
     task_service,
@@ -61,9 +79,16 @@ PARTS = (
     task_actions,
     task_monitors,
     update_service,
+    registries,
+    json_schemas,
+    log_services,
+    gateway_manager,
+    codec,
     aggregated,
 )
 """What lies behind the login."""
+OPEN = (service_root.router, login.router, openapi.router, codec_login.router)
+"""What is open without login (contracts.md 7)."""
 
 
 def create_app(
@@ -87,6 +112,7 @@ def create_app(
             yield
         finally:
             await gateway.connections.aclose()
+            await gateway.trail.close()
             await store.close()
 
     app = FastAPI(
@@ -95,10 +121,18 @@ def create_app(
         redirect_slashes=False,
         openapi_url=None,
     )
+    app.add_middleware(ConditionalGet)
+    app.add_middleware(Auditing)
+    if settings.temporal_ui_origin is not None:
+        app.add_middleware(codec.CodecOrigin, origin=settings.temporal_ui_origin)
+    app.add_middleware(HeaderLimits)
     app.add_middleware(Front)
     add_error_handlers(app)
-    app.include_router(service_root.router, dependencies=[Depends(_no_query)])
+    for router in OPEN:
+        app.include_router(router, dependencies=[Depends(_no_query)])
     app.include_router(_behind_login())
+    document = openapi.document(OPEN, [part.router for part in PARTS])
+    app.state.openapi = openapi.written(document)
     return app
 
 
@@ -106,7 +140,9 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     """Put together what the routes work with."""
     sources = Sources(store)
     monitor_reads = MonitorReads(store)
+    audit_log = AuditLog(store)
     accounts_kept = Accounts(store, first_policy(settings))
+    session_settings = SessionSettings(store, settings)
     adapters = {
         ConnectionMethod.ODIM: odim.connect,
         ConnectionMethod.REDFISH: redfish.connect,
@@ -127,10 +163,14 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         facts=ServiceFacts(store),
         accounts=accounts_kept,
         logins=Logins(accounts_kept, settings),
+        sessions=Sessions(store, session_settings, settings.max_sessions),
+        session_settings=session_settings,
         service_settings=ServiceSettings(store, settings),
         removal=TaskRemoval(
             client, Journal(store), monitor_reads, Requests(store), Turns(store)
         ),
+        audit_log=audit_log,
+        trail=AuditTrail(audit_log),
     )
 
 
@@ -155,8 +195,8 @@ async def refuse_unknown(request: Request) -> Response:
     """Raise 405 with Allow for a path that has other methods, else 404."""
     allowed = {
         method
-        for part in (service_root, *PARTS)
-        for route in part.router.routes
+        for router in (*OPEN, *(part.router for part in PARTS))
+        for route in router.routes
         for method in METHODS
         if route.matches({**request.scope, "method": method})[0] is Match.FULL
     }
@@ -164,4 +204,4 @@ async def refuse_unknown(request: Request) -> Response:
         raise refuse(
             "OperationNotAllowed", headers={"Allow": ", ".join(sorted(allowed))}
         )
-    raise refuse("ResourceMissingAtURI", request.url.path)
+    raise refuse("ResourceMissingAtURI", request.scope["path"])

@@ -15,14 +15,17 @@ async def json_body(
 ) -> dict[str, JsonValue]:
     """Return the body, `{}` if there is none.
 
-    Raises 413 for one that is too long, 415 for one that does not say it is JSON, 400
+    Raises 413 for one that is too long, 415 for one that does not say it is JSON, or
+    for none that says it is anything else (a page of another site can send that), 400
     for malformed JSON, a name that occurs twice, JSON nested too deeply and for
     anything but an object.
     """
-    raw = await _limited(request, gateway.settings.max_body_bytes)
-    if not raw.strip():
+    raw = await limited(request, gateway.settings.max_body_bytes)
+    is_empty = not raw.strip()
+    if not is_empty or "Content-Type" in request.headers:
+        check_media_type(request)
+    if is_empty:
         return {}
-    _check_media_type(request)
     try:
         body: JsonValue = json.loads(
             raw,
@@ -41,7 +44,8 @@ async def json_body(
     return body
 
 
-async def _limited(request: Request, limit: int) -> bytes:
+async def limited(request: Request, limit: int) -> bytes:
+    """Return the body as it came; raise 413 for one of more bytes than the limit."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
@@ -56,11 +60,14 @@ async def _limited(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def _check_media_type(request: Request) -> None:
+def check_media_type(request: Request) -> None:
     """Raise 415: a browser sends other types to other sites without asking."""
-    media_type = request.headers.get("Content-Type", "").partition(";")[0]
-    encoded = request.headers.get("Content-Encoding", "identity") != "identity"
-    if encoded or media_type.strip().lower() != "application/json":
+    media_types = [
+        value.partition(";")[0].strip().lower()
+        for value in request.headers.getlist("Content-Type")
+    ]
+    encoded = set(request.headers.getlist("Content-Encoding")) - {"identity"}
+    if encoded or media_types != ["application/json"]:
         name = "Content-Encoding" if encoded else "Content-Type"
         how = "Send the body as application/json, without an encoding."
         raise refuse("HeaderInvalid", name, resolution=how, status=415)

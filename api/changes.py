@@ -10,6 +10,7 @@ from api.change_kinds import deadline_of, wait_of
 from api.change_request import ChangeRequest
 from api.conflicts import leave_turn, take_turn, turn_of
 from api.errors import RETRY_AFTER, refuse
+from api.etags import etags_in
 from api.gateway import Gateway
 from api.inline_answer import answer_started
 from api.preferences import Wait
@@ -137,7 +138,7 @@ async def _check_precondition(gateway: Gateway, request: ChangeRequest) -> None:
         answer = await connection.read(request.uri)
     body = answer.body if isinstance(answer.body, dict) else {}
     etag = answer.header("ETag") or body.get("@odata.etag")
-    if etag not in [tag.strip() for tag in wanted.split(",")]:
+    if not etags_in(str(etag or "")) & etags_in(wanted):
         raise refuse("PreconditionFailed")
 
 

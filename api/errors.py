@@ -78,7 +78,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, TaskfishError), "registered for it"
-    answer = answer_to(error, request.url.path)
+    answer = answer_to(error, request.scope["path"])
     headers = {}
     if isinstance(error, TransientError):
         headers["Retry-After"] = str(round(error.retry_after or RETRY_AFTER))
@@ -87,7 +87,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 async def _framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for it"
-    path = request.url.path
+    path = request.scope["path"]
     if error.status_code == 404:
         return error_response(base_message("ResourceMissingAtURI", path))
     if error.status_code == 405:

@@ -4,7 +4,9 @@ import logging
 import re
 import secrets
 
+from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import error_response
@@ -13,14 +15,18 @@ from taskfish.redfish.messages import base_message
 logger = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "TRACE")
+LONGEST_PATH = 2000
+"""Bytes: nothing here has a longer one."""
 _AMBIGUOUS = re.compile(rb"//|%2f|%5c|%2e|%00|%23|#|\\|/\.\.?(?:[/;]|$)", re.IGNORECASE)
-_HEADERS = {"OData-Version": "4.0", "Cache-Control": "no-cache"}
+_ODATA_VERSION = "4.0"
+_HEADERS = {"OData-Version": _ODATA_VERSION, "Cache-Control": "no-cache"}
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Front:
-    """Wraps the app: refuses ambiguous paths, drops one trailing slash, adds headers,
-    and answers what nobody expected with an error of Redfish's form.
+    """Wraps the app: refuses ambiguous paths and other versions of OData, drops one
+    trailing slash, adds headers, and answers what nobody expected with an error of
+    Redfish's form.
 
     A method that is none of HTTP's is served as TRACE is, which no resource has: with
     the same refusal, behind the same login.
@@ -42,7 +48,8 @@ class Front:
 
         answered = False
         state = scope.setdefault("state", {})
-        state["request_id"] = _request_id(Headers(scope=scope))
+        given = Headers(scope=scope)
+        state["request_id"] = _request_id(given)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal answered
@@ -57,9 +64,9 @@ class Front:
             await send(message)
 
         raw: bytes = scope["raw_path"].partition(b"?")[0]
-        if _AMBIGUOUS.search(raw) or not raw.isascii():
-            missing = base_message("ResourceMissingAtURI", scope["path"])
-            await error_response(missing)(scope, receive, send_with_headers)
+        refusal = _refused_path(raw, scope["path"]) or _refused_version(given)
+        if refusal is not None:
+            await refusal(scope, receive, send_with_headers)
             return
         if raw.endswith(b"/") and raw not in (b"/", b"/redfish/v1/"):
             scope = {**scope, "path": scope["path"][:-1], "raw_path": raw[:-1]}
@@ -67,12 +74,33 @@ class Front:
             scope = {**scope, "method": "TRACE"}
         try:
             await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            logger.debug("%s %s: its client is gone", scope["method"], scope["path"])
+            if not answered:
+                unfinished = error_response(base_message("MalformedJSON"))
+                await unfinished(scope, receive, send_with_headers)
         except Exception:
             if answered:
                 raise
             logger.exception("%s %s failed", scope["method"], scope["path"])
             failed = error_response(base_message("InternalError"))
             await failed(scope, receive, send_with_headers)
+
+
+def _refused_path(raw: bytes, path: str) -> Response | None:
+    """Return the 404 of a path that could be read in two ways, or is too long."""
+    if len(raw) <= LONGEST_PATH and raw.isascii() and not _AMBIGUOUS.search(raw):
+        return None
+    return error_response(base_message("ResourceMissingAtURI", path[:LONGEST_PATH]))
+
+
+def _refused_version(headers: Headers) -> Response | None:
+    """Return the 412 of a request that speaks another OData (DSP0266 6.2)."""
+    if set(headers.getlist("OData-Version")) <= {_ODATA_VERSION}:
+        return None
+    how = f"Send OData-Version: {_ODATA_VERSION}, or leave the header out."
+    message = base_message("HeaderInvalid", "OData-Version", resolution=how)
+    return error_response(message, status=412)
 
 
 def _request_id(headers: Headers) -> str:

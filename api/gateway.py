@@ -6,12 +6,14 @@ from fastapi import Request
 from temporalio.client import Client
 
 from activities.removal import TaskRemoval
+from api.audit_trail import AuditTrail
 from api.logins import Logins
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.plugins.connections import Connections
 from taskfish.settings import Settings
 from taskfish.store.accounts import Accounts
+from taskfish.store.audit import AuditLog
 from taskfish.store.inventory import Inventory
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
@@ -19,6 +21,7 @@ from taskfish.store.schema_namespaces import SchemaNamespaces
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service import ServiceFacts
 from taskfish.store.service_settings import ServiceSettings
+from taskfish.store.sessions import Sessions, SessionSettings
 from taskfish.store.sources import Sources
 from taskfish.store.turns import Turns
 
@@ -42,8 +45,12 @@ class Gateway:
     facts: ServiceFacts
     accounts: Accounts
     logins: Logins
+    sessions: Sessions
+    session_settings: SessionSettings
     service_settings: ServiceSettings
     removal: TaskRemoval
+    audit_log: AuditLog
+    trail: AuditTrail
 
 
 async def gateway_of(request: Request) -> Gateway:

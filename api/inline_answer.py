@@ -13,6 +13,7 @@ from temporalio.client import WorkflowHistoryEventFilterType
 from api.accepted_modes import accepted_response
 from api.disconnection import unless_gone
 from api.gateway import Gateway
+from api.link_headers import add_link
 from api.preferences import Wait, note_applied
 from api.responses import monitor_uri, source_response, task_uri
 from api.starting import StartedTask
@@ -61,7 +62,7 @@ async def _final_answer(
         return None
     response = source_response(await gateway.tasks.answer(view))
     response.headers["Task-Id"] = started.task_id
-    response.headers["Link"] = f'<{task_uri(started.task_id)}>; rel="task"'
+    add_link(response.headers, f'<{task_uri(started.task_id)}>; rel="task"')
     return response
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from pydantic import SecretStr
 
+from api.login_limits import LoginLimits
 from taskfish.errors import StoreUnavailableError
+from taskfish.redfish.account_requests import USER_NAME
 from taskfish.settings import Settings
 from taskfish.store.accounts import Account, Accounts
 
@@ -18,6 +21,7 @@ REMEMBERED_SECONDS = 60
 """How long a verified password is not verified again."""
 HASHES_AT_ONCE = 2
 """Each takes 64 MiB and a core: a flood of logins waits in line."""
+_NAME = re.compile(USER_NAME)
 
 
 @dataclass(frozen=True)
@@ -41,22 +45,34 @@ class Logins:
         self._hasher = PasswordHasher()
         self._turn = asyncio.Semaphore(HASHES_AT_ONCE)
         self._remembered: dict[bytes, _Remembered] = {}
+        self._limits = LoginLimits(settings)
 
-    async def account(self, name: str, password: str) -> Account | None:
+    async def account(
+        self, name: str, password: str, address: str = ""
+    ) -> Account | None:
         """Return the account that these credentials open, None if none.
 
         The settings' administrator needs no store. An unknown name, a locked account
-        and a wrong password cost the same time. Raises StoreUnavailableError.
+        and a wrong password cost the same time. Raises 429 while too many logins from
+        the client's address or for the name have failed, and StoreUnavailableError.
         """
+        self._limits.check(address, name)
         administrator = bootstrap_account(self._settings)
-        if administrator is not None and name == administrator.name:
-            if _same(password, self._settings.admin_password):
-                return administrator
+        is_administrator = administrator is not None and name == administrator.name
+        if is_administrator and _same(password, self._settings.admin_password):
+            self._limits.note_success(address, name)
+            return administrator
+        if is_administrator or not _NAME.fullmatch(name):
+            # Nobody whom the store knows: not all databases take any text as a name.
+            self._limits.note_failure(address, name)
             await self.hashed(password)
             return None
-        return await self._recalled(name, password) or await self._verified(
-            name, password
+        found = await self._recalled(name, password) or await self._verified(
+            name, password, address
         )
+        if found is not None:
+            self._limits.note_success(address, name)
+        return found
 
     async def hashed(self, password: str) -> str:
         """Return the hash that the store keeps of a password."""
@@ -80,16 +96,18 @@ class Logins:
         same = account is not None and account.password == remembered.account.password
         return account if account and same and account.may_log_in else None
 
-    async def _verified(self, name: str, password: str) -> Account | None:
+    async def _verified(self, name: str, password: str, address: str) -> Account | None:
         async with self._turn:
-            # Read here and not before: while this waited, others may have locked it.
+            # Asked here and not only before: while this waited, others may have failed,
+            # and have locked the account.
+            self._limits.check(address, name)
             account = await self._accounts.get(name)
             right = await asyncio.to_thread(self._matches, account, password)
             if not right:
                 # For nobody too, who is not to be told by the time that it takes.
                 await self._accounts.note_failure(name)
-                return None
-            if account is None or not account.may_log_in:
+            if not right or account is None or not account.may_log_in:
+                self._limits.note_failure(address, name)
                 return None
         if account.failed_at is not None:
             await self._accounts.note_success(name)

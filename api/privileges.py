@@ -4,6 +4,7 @@
 path is asked for by the routes, with the functions below: a task's owner, a property.
 """
 
+import re
 from collections.abc import Iterable
 
 from fastapi import Depends, Request
@@ -17,8 +18,10 @@ from taskfish.redfish.privileges import (
     CONFIGURE_SELF,
     PRIVILEGES,
 )
+from taskfish.redfish.session_resources import SESSIONS
 from taskfish.settings import Settings
 
+_SESSION = re.compile(rf"{SESSIONS}/[^/]+")
 _OWN_ACCOUNT_METHODS = ("GET", "HEAD", "PATCH")
 """What is left while a password has to be changed (DSP0266, password management)."""
 
@@ -50,6 +53,12 @@ def require_properties(user: User, uri: str, names: Iterable[str]) -> None:
         _check(user, uri, needed or PRIVILEGES.needed("PATCH", uri))
 
 
+def require_privilege(user: User, privilege: str) -> None:
+    """Raise 403 unless the user has a privilege, whatever the path needs."""
+    if privilege not in user.privileges:
+        raise _refused([privilege])
+
+
 def require_owner_or(
     user: User, owner: str, privilege: str = CONFIGURE_MANAGER
 ) -> None:
@@ -73,7 +82,7 @@ def may_read_answer(user: User, owner: str) -> bool:
 
 def _check(user: User, uri: str, needed: frozenset[str]) -> None:
     held = user.privileges
-    if not _is_own(user, uri):
+    if not (_is_own_account(user, uri) or _SESSION.fullmatch(uri)):
         held -= {CONFIGURE_SELF}
     if not needed & held:
         raise _refused(needed)
@@ -81,13 +90,15 @@ def _check(user: User, uri: str, needed: frozenset[str]) -> None:
 
 def _check_password_change(user: User, method: str, uri: str) -> None:
     """Leave to a user with a password that must be changed only that change."""
-    own = _is_own(user, uri) and method in _OWN_ACCOUNT_METHODS
+    own = _is_own_account(user, uri) and method in _OWN_ACCOUNT_METHODS
     if user.password_change_required and not own:
         raise refuse("PasswordChangeRequired", f"{ACCOUNTS}/{user.name}")
 
 
-def _is_own(user: User, uri: str) -> bool:
-    """Say whether a resource is the user's own: ConfigureSelf is for these."""
+def _is_own_account(user: User, uri: str) -> bool:
+    """Say whether this is the user's own account: ConfigureSelf is for that, and for
+    one's own sessions; whose a session is, its route asks.
+    """
     return uri == f"{ACCOUNTS}/{user.name}"
 
 

@@ -4,7 +4,9 @@ import re
 from collections.abc import Sequence
 
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from pydantic import JsonValue
 
+from api.link_headers import add_link, schema_link
 from taskfish.redfish.resources import (
     TASK_MONITORS,
     TASKS,
@@ -16,8 +18,18 @@ from taskfish.redfish.task import Answer
 GET = ("GET", "HEAD")
 PASSED_HEADERS = ("Content-Type", "ETag", "Location", "Retry-After", "Allow")
 """What goes north of a source's headers (contracts.md 2)."""
-_VISIBLE = re.compile(r"[\x20-\x7e]+")
+_VISIBLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?")
 """What a header may hold: anything else of a source is left out."""
+
+
+def json_response(
+    body: JsonValue, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """Return a JSON body, with the Link to the schema of a resource beside others."""
+    response = JSONResponse(body, status_code=status, headers=headers)
+    if link := schema_link(body):
+        add_link(response.headers, link)
+    return response
 
 
 def resource_response(
@@ -26,7 +38,7 @@ def resource_response(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """Return one of the gateway's own resources."""
-    return JSONResponse(
+    return json_response(
         resource.to_json(), headers={"Allow": ", ".join(allowed), **(headers or {})}
     )
 
@@ -46,7 +58,7 @@ def source_response(answer: Answer, allowed: Sequence[str] = ()) -> Response:
         return PlainTextResponse(
             answer.body, status_code=answer.status, headers=headers
         )
-    return JSONResponse(answer.body, status_code=answer.status, headers=headers)
+    return json_response(answer.body, answer.status, headers)
 
 
 def task_uri(task_id: str) -> str:

@@ -9,6 +9,7 @@ from api.responses import resource_response
 from api.temporal_faults import TEMPORAL_FAULTS
 from taskfish.redfish.account_resources import ACCOUNT_SERVICE
 from taskfish.redfish.links import ROOT
+from taskfish.redfish.manager_resources import GATEWAY_MANAGER
 from taskfish.redfish.messages import base_message
 from taskfish.redfish.metadata import (
     OEM_SCHEMA,
@@ -16,6 +17,7 @@ from taskfish.redfish.metadata import (
     metadata_document,
     oem_schema_document,
 )
+from taskfish.redfish.published_files import JSON_SCHEMAS, MESSAGE_REGISTRIES
 from taskfish.redfish.resources import (
     AGGREGATION_SERVICE,
     TASK_SERVICE,
@@ -25,18 +27,20 @@ from taskfish.redfish.resources import (
     link,
 )
 from taskfish.redfish.schema import SCHEMA
+from taskfish.redfish.session_resources import SESSION_SERVICE, SESSIONS
 from taskfish.temporal import RPC_TIMEOUT
 
 REDFISH_VERSION = "1.20.0"
 
 router = APIRouter()
 GET = ["GET", "HEAD"]
+_ALLOW = {"Allow": ", ".join(GET)}
 
 
 @router.api_route("/redfish", methods=GET)
-async def versions() -> dict[str, str]:
+async def versions() -> Response:
     """Return the versions of the protocol (DSP0266, /redfish)."""
-    return {"v1": f"{ROOT}/"}
+    return JSONResponse({"v1": f"{ROOT}/"}, headers=_ALLOW)
 
 
 @router.api_route("/redfish/v1", methods=GET)
@@ -54,11 +58,17 @@ async def root(gateway: Gateway = Depends(gateway_of)) -> Response:
             product="Taskfish",
             vendor="Taskfish",
             protocol_features_supported=_FEATURES,
-            links=ServiceRootLinks(),
+            registries=link(MESSAGE_REGISTRIES),
+            json_schemas=link(JSON_SCHEMAS),
+            links=ServiceRootLinks(
+                manager_providing_service=link(GATEWAY_MANAGER),
+                sessions=link(SESSIONS),
+            ),
             systems=link(f"{ROOT}/Systems"),
             chassis=link(f"{ROOT}/Chassis"),
             managers=link(f"{ROOT}/Managers"),
             account_service=link(ACCOUNT_SERVICE),
+            session_service=link(SESSION_SERVICE),
             update_service=link(UPDATE_SERVICE),
             aggregation_service=link(AGGREGATION_SERVICE),
             tasks=link(TASK_SERVICE),
@@ -74,7 +84,12 @@ async def odata() -> Response:
         "Chassis": f"{ROOT}/Chassis",
         "Managers": f"{ROOT}/Managers",
         "AccountService": ACCOUNT_SERVICE,
+        "SessionService": SESSION_SERVICE,
+        "Sessions": SESSIONS,
         "UpdateService": UPDATE_SERVICE,
+        "Registries": MESSAGE_REGISTRIES,
+        "JsonSchemas": JSON_SCHEMAS,
+        "ManagerProvidingService": GATEWAY_MANAGER,
         "AggregationService": AGGREGATION_SERVICE,
         "Tasks": TASK_SERVICE,
     }
@@ -83,7 +98,7 @@ async def odata() -> Response:
     ]
     return JSONResponse(
         {"@odata.context": f"{ROOT}/$metadata", "value": entries},
-        headers={"Allow": "GET, HEAD"},
+        headers=_ALLOW,
     )
 
 
@@ -94,7 +109,7 @@ async def metadata(gateway: Gateway = Depends(gateway_of)) -> Response:
     return Response(
         metadata_document({*SERVICE_NAMESPACES, *seen}),
         media_type="application/xml",
-        headers={"Allow": "GET, HEAD"},
+        headers=_ALLOW,
     )
 
 
@@ -104,14 +119,14 @@ async def oem_schema() -> Response:
     return Response(
         oem_schema_document(),
         media_type="application/xml",
-        headers={"Allow": "GET, HEAD"},
+        headers=_ALLOW,
     )
 
 
 @router.api_route("/healthz", methods=GET)
-async def healthz() -> dict[str, str]:
+async def healthz() -> Response:
     """Say that this process answers."""
-    return {"status": "ok"}
+    return JSONResponse({"status": "ok"}, headers=_ALLOW)
 
 
 @router.api_route("/readyz", methods=GET)
@@ -126,7 +141,7 @@ async def readyz(gateway: Gateway = Depends(gateway_of)) -> Response:
         text = "Temporal does not answer."
         message = base_message("ServiceTemporarilyUnavailable", "5", text=text)
         return error_response(message, headers={"Retry-After": "5"})
-    return JSONResponse({"status": "ready"})
+    return JSONResponse({"status": "ready"}, headers=_ALLOW)
 
 
 _FEATURES = {

@@ -59,7 +59,7 @@ async def remove_monitor(
     return await delete_monitor(gateway, user, form, view)
 
 
-@router.api_route(MONITOR, methods=UNSUPPORTED)
+@router.api_route(MONITOR, methods=UNSUPPORTED, include_in_schema=False)
 async def change_monitor(
     name: str,
     user: User = Depends(authenticated),

@@ -22,6 +22,7 @@ from taskfish.redfish.resources import (
     links,
 )
 from taskfish.redfish.schema import SCHEMA
+from taskfish.redfish.secrecy import is_masked
 from taskfish.redfish.task import TaskState
 from taskfish.store.accounts import AcceptedForm
 
@@ -35,6 +36,7 @@ async def task_resource(gateway: Gateway, view: TaskView) -> Task:
     options = await gateway.service_settings.read()
     has_monitor = await monitor_is_there(gateway, view)
     created = view.created
+    hides_payload = _hides_payload(gateway, view)
     return Task(
         odata_id=task_uri(view.id),
         odata_type=SCHEMA.odata_type("Task"),
@@ -46,8 +48,8 @@ async def task_resource(gateway: Gateway, view: TaskView) -> Task:
         end_time=view.ended,
         percent_complete=view.percent,
         task_monitor=monitor_of(view) if has_monitor else None,
-        hide_payload=False,
-        payload=_payload(view),
+        hide_payload=hides_payload,
+        payload=None if hides_payload else _payload(view),
         messages=[message.to_json() for message in view.messages],
         links=TaskLinks(
             created_resources=links(created), created_resources_count=len(created)
@@ -129,6 +131,13 @@ def _waits_for(view: TaskView, annotation: str) -> JsonValue:
     if view.state is not TaskState.PENDING or not isinstance(body, dict):
         return None
     return body.get(annotation)
+
+
+def _hides_payload(gateway: Gateway, view: TaskView) -> bool:
+    """Say whether the request is not to be shown, even with its secrets masked."""
+    wanted = gateway.settings.hide_payload
+    has_secret = wanted == "secrets" and is_masked(view.request.body)
+    return wanted == "always" or has_secret
 
 
 def _payload(view: TaskView) -> TaskPayload:

@@ -68,7 +68,7 @@ async def remove_task(
     return await delete_task(gateway, user, form, view)
 
 
-@router.api_route(TASK, methods=UNSUPPORTED)
+@router.api_route(TASK, methods=UNSUPPORTED, include_in_schema=False)
 async def change_task(
     task_id: str,
     user: User = Depends(authenticated),

@@ -12,6 +12,7 @@ TaskfishError
 │   ├── PrivilegeMissingError    our account at the source may not do this
 │   ├── PluginTaskGoneError      the source does not know its task any more
 │   ├── ForeignUriError          the source points to another host
+│   ├── AddressRefusedError      the address is one that may not be reached
 │   ├── UnreadableAnswerError    the source's answer is not what the protocol says
 │   ├── AbortRefusedError        the source does not abort its task
 │   ├── PauseRefusedError        the source does not pause its task, or resume it
@@ -100,6 +101,12 @@ class ForeignUriError(PermanentError):
     """The source points to a scheme, host or port that is not its own."""
 
     message_key = "ResourceAtUriInUnknownFormat"
+
+
+class AddressRefusedError(PermanentError):
+    """The address is this machine's own, or another that may not be reached."""
+
+    message_key = "CouldNotEstablishConnection"
 
 
 class UnreadableAnswerError(PermanentError):

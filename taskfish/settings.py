@@ -4,6 +4,8 @@ Each field is one row of docs/configuration.md. Temporal's own connection settin
 (TEMPORAL_*) are read by temporalio's envconfig, not here.
 """
 
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -16,30 +18,69 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from taskfish.errors import ConfigurationError
+from taskfish.rates import parse_rate
 
+SHORTEST_PASSWORD = 8
+"""The least that an account's password may be asked to have, in characters."""
 Seconds = Annotated[float, Field(gt=0)]
 
 
 class Settings(BaseSettings):
     """Settings of one process. Durations are seconds unless the name says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="TASKFISH_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TASKFISH_", frozen=True, hide_input_in_errors=True
+    )
 
     admin_username: Annotated[str, Field(min_length=1)] = "admin"
-    admin_password: Annotated[SecretStr, Field(min_length=1)] | None = None
+    admin_password: SecretStr | None = None
     database_url: str = "sqlite+aiosqlite:///taskfish.db"
     encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Base64 keys of 32 bytes, comma-separated: the first encrypts, all decrypt."""
+    temporal_ui_origin: Annotated[str, Field(pattern=r"^https?://[^/\s*]+$")] | None = (
+        None
+    )
+    """Where browsers have Temporal's Web UI from: it may use the codec at /codec."""
+    hide_payload: Literal["never", "secrets", "always"] = "never"
+    """Which tasks do not show their request: those with a secret in it, all or none."""
     task_queue: str = "taskfish"
     owner_only: bool = False
     """Whether tasks are seen by their owner and by ConfigureManager only."""
-    min_password_length: Annotated[int, Field(ge=8, le=128)] = 8
+    min_password_length: Annotated[int, Field(ge=SHORTEST_PASSWORD, le=128)] = 8
     account_lockout_threshold: Annotated[int, Field(ge=0)] = 5
     """How many failed logins lock an account; 0 for never."""
     account_lockout_duration: Annotated[int, Field(ge=0)] = 60
     account_lockout_counter_reset_after: Annotated[int, Field(ge=0)] = 60
+    session_timeout: Annotated[int, Field(ge=30, le=86400)] = 1800
+    """After how long without a request a session ends."""
+    max_sessions: Annotated[int, Field(ge=1)] = 1000
+    login_rate: str = "30/minute"
+    """How many logins from one address may fail before it has to wait."""
+    login_rate_per_name: str = "300/minute"
+    """As login_rate, for one user name from all addresses together."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 20)] = 1 << 20
     max_json_depth: Annotated[int, Field(ge=8, le=256)] = 64
+    tls_cert: Path | None = None
+    """PEM file: the API's certificate and what leads to its authority, leaf first."""
+    tls_key: Path | None = None
+    """PEM file: the private key of tls_cert, not encrypted."""
+    plain_http: Literal["yes-without-encryption"] | None = None
+    """Whether the API serves plain HTTP to other machines."""
+    request_timeout: Seconds = 30
+    """How long a client may take to send one request, and to read what it is sent."""
+    max_connections: Annotated[int, Field(ge=1)] = 2000
+    """How many connections to clients an API process has at once."""
+    trusted_proxies: str = ""
+    """Addresses of proxies whose X-Forwarded-For is believed, comma-separated."""
+    ca: Path | None = None
+    """PEM file: whom the command trusts as the API's certificate authority."""
+    allow_local_addresses: bool = False
+    """Whether sources may be at loopback, link-local and such addresses."""
+
+    audit_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """How long a record of the audit log is kept, in days."""
+    audit_entries: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    """How many records of the audit log are kept of each event, the newest."""
 
     heartbeat_timeout: Seconds = 10
     submit_deadline: Seconds = 120
@@ -89,6 +130,14 @@ class Settings(BaseSettings):
     """Tasks that one worker process follows at once."""
     max_concurrent_submits: Annotated[int, Field(ge=1)] = 500
 
+    @field_validator("admin_password")
+    @classmethod
+    def check_admin_password(cls, value: SecretStr | None) -> SecretStr | None:
+        """The administrator is never locked: its password may not be a short one."""
+        if value is not None and len(value.get_secret_value()) < SHORTEST_PASSWORD:
+            raise ValueError(f"must have at least {SHORTEST_PASSWORD} characters")
+        return value
+
     @field_validator("account_lockout_counter_reset_after")
     @classmethod
     def check_reset(cls, value: int, info: ValidationInfo) -> int:
@@ -99,6 +148,25 @@ class Settings(BaseSettings):
         duration = info.data.get("account_lockout_duration", 0)
         if duration and value > duration:
             raise ValueError("must not be more than TASKFISH_ACCOUNT_LOCKOUT_DURATION")
+        return value
+
+    @field_validator("login_rate", "login_rate_per_name")
+    @classmethod
+    def check_rate(cls, value: str) -> str:
+        """A rate has a form of its own."""
+        parse_rate(value)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def check_proxies(cls, value: str) -> str:
+        """Believing everybody would let any client choose its address."""
+        try:
+            given = [ip_network(each.strip()) for each in value.split(",") if value]
+        except ValueError:
+            raise ValueError("must be addresses or networks, comma-separated") from None
+        if not all(network.prefixlen for network in given):
+            raise ValueError("must not be addresses or networks of everybody (/0)")
         return value
 
     @field_validator("encryption_keys", mode="before")

@@ -7,7 +7,6 @@ types are clear text and hold nothing secret.
 import dataclasses
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
@@ -18,10 +17,10 @@ from temporalio.converter import (
     DefaultFailureConverterWithEncodedAttributes,
     PayloadCodec,
 )
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
 from taskfish.encryption import Keyring
-from taskfish.errors import TemporalUnavailableError
+from taskfish.errors import ConfigurationError, TemporalUnavailableError
 
 RPC_TIMEOUT = timedelta(seconds=3)
 """Every call to Temporal ends within this (contracts.md 3)."""
@@ -57,8 +56,7 @@ async def connect(keyring: Keyring, *, lazy: bool = False) -> Client:
     A lazy client needs no server until its first call; workers need a real one, and
     get `TemporalUnavailableError` without.
     """
-    options: dict[str, Any] = {"target_host": DEFAULT_ADDRESS}
-    options |= ClientConfig.load_client_connect_config()
+    options = connect_options()
     try:
         return await Client.connect(
             **options, data_converter=data_converter(keyring), lazy=lazy
@@ -66,8 +64,25 @@ async def connect(keyring: Keyring, *, lazy: bool = False) -> Client:
     except RuntimeError as error:
         raise TemporalUnavailableError(
             f"Temporal does not answer at {options['target_host']}: check "
-            "TEMPORAL_ADDRESS and that it runs"
+            "TEMPORAL_ADDRESS, TEMPORAL_TLS and that it runs"
         ) from error
+
+
+def connect_options() -> ClientConnectConfig:
+    """Return address, namespace, TLS, API key… of TEMPORAL_* variables and profiles.
+
+    Raises ConfigurationError if a file that they name cannot be used.
+    """
+    try:
+        found = ClientConfig.load_client_connect_config()
+    except (RuntimeError, OSError) as error:
+        # Further lines of it quote the profile, perhaps its API key.
+        reason = str(error).partition("\n")[0]
+        raise ConfigurationError(
+            f"the TEMPORAL_* variables or their profile cannot be used: {reason}"
+        ) from None
+    found.setdefault("target_host", DEFAULT_ADDRESS)
+    return found
 
 
 def data_converter(keyring: Keyring) -> DataConverter:

@@ -24,7 +24,9 @@ def settings_environment(settings: Settings) -> dict[str, str]:
     """Return the variables by which another process has these settings."""
     values = settings.model_dump(exclude={"encryption_keys", "admin_password"})
     variables = {
-        f"TASKFISH_{name.upper()}": str(value) for name, value in values.items()
+        f"TASKFISH_{name.upper()}": str(value)
+        for name, value in values.items()
+        if value is not None
     }
     keys = [key.get_secret_value() for key in settings.encryption_keys]
     return variables | {"TASKFISH_ENCRYPTION_KEYS": ",".join(keys)}

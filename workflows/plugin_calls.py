@@ -132,6 +132,7 @@ def await_completion(
             interrupted_after=operation.interrupted_after,
             deadline=deadline,
             grace_after=grace_after,
+            secret_body=operation.secret_body,
         ),
         task_queue=waiting_queue(workflow.info().task_queue),
         start_to_close_timeout=policies.A_WAIT_AT_MOST,

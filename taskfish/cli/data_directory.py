@@ -42,19 +42,20 @@ class DataDirectory:
         """Return the secret kept in a file, made by `make` when there is none yet."""
         file = self.path / name
         if not file.exists():
-            _write_privately(file, make())
+            write_privately(file, make())
         return file.read_text().strip()
 
     def announce(self, ready: dict[str, Any]) -> None:
         """Write ready.json, as a whole or not at all."""
-        _write_privately(self.path / "ready.json", json.dumps(ready, indent=2) + "\n")
+        write_privately(self.path / "ready.json", json.dumps(ready, indent=2) + "\n")
 
     def withdraw(self) -> None:
         """Remove ready.json."""
         (self.path / "ready.json").unlink(missing_ok=True)
 
 
-def _write_privately(file: Path, text: str) -> None:
+def write_privately(file: Path, text: str) -> None:
+    """Write a file for its owner only, as a whole or not at all."""
     draft = file.with_name(f".{file.name}.draft")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

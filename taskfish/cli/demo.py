@@ -41,10 +41,10 @@ class DemoFailedError(TaskfishError):
     """The demo did not go as it should; the text says why."""
 
 
-async def run_demo(keep: bool) -> int:
+async def run_demo(keep: bool, tls: bool) -> int:
     """Show everything; return the exit code. With `keep`, go on until Ctrl-C."""
     with tempfile.TemporaryDirectory(prefix="taskfish-demo-") as directory:
-        demo = _Demo(Path(directory), keep)
+        demo = _Demo(Path(directory), keep, tls)
         await run_until_signal(demo.show(), demo.kill)
     return demo.exit_code
 
@@ -52,10 +52,11 @@ async def run_demo(keep: bool) -> int:
 class _Demo:
     """One demonstration with its own Taskfish in a directory of its own."""
 
-    def __init__(self, directory: Path, keep: bool) -> None:
+    def __init__(self, directory: Path, keep: bool, tls: bool) -> None:
         self.exit_code = EXIT_INTERRUPTED
         self._directory = directory
         self._keep = keep
+        self._tls = tls
         self._console = screen()
         self._process: Process | None = None
 
@@ -67,7 +68,8 @@ class _Demo:
     async def show(self) -> None:
         async with self._taskfish() as ready:
             login = (ready["username"], ready["password"])
-            async with gateway(ready["api"], *login) as client:
+            ca = Path(ready["ca"]) if "ca" in ready else None
+            async with gateway(ready["api"], *login, ca) as client:
                 try:
                     await self._story(client, ready)
                 except httpx.TransportError as error:
@@ -82,11 +84,10 @@ class _Demo:
         """Run `taskfish dev` and give what its ready.json says."""
         data = self._directory / "data"
         log = self._directory / "dev.log"
-        command = (*COMMAND, "dev", "--port", "0", "--systems", "2", "--bmcs", "1")
+        command = [*COMMAND, "dev", "--port", "0", "--systems", "2", "--bmcs", "1"]
+        command += ["--data-dir", str(data)] + ["--tls"] * self._tls
         self._console.print("Starting Temporal, store, worker, API, emulated machines…")
-        self._process = await start_child(
-            (*command, "--data-dir", str(data)), log, os.environ
-        )
+        self._process = await start_child(command, log, os.environ)
         try:
             yield await self._ready(self._process, data / "ready.json", log)
         finally:
@@ -179,8 +180,9 @@ class _Demo:
 
     def _print_curl(self, ready: dict[str, Any], uri: str) -> None:
         login = shlex.quote(f"{ready['username']}:{ready['password']}")
+        ca = f" --cacert {shlex.quote(ready['ca'])}" if "ca" in ready else ""
         self._console.print(
-            f"\nThe same in one line:\ncurl -isu {login} {ready['api']}{uri}"
+            f"\nThe same in one line:\ncurl -isu {login}{ca} {ready['api']}{uri}"
             " -H 'Content-Type: application/json'"
             """ -d '{"ResetType": "ForceRestart"}'""",
             soft_wrap=True,

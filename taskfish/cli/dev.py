@@ -30,7 +30,8 @@ from taskfish.cli.dev_parts import (
 )
 from taskfish.cli.emulated_sources import add_emulated, emulated, system_uris
 from taskfish.cli.free_ports import is_free, kept_ports
-from taskfish.cli.northbound import gateway
+from taskfish.cli.local_authority import Tls, local_tls
+from taskfish.cli.northbound import gateway, trust
 from taskfish.cli.signals import run_until_signal
 from taskfish.cli.supervisor import PROBE_INTERVAL, PartFailedError, Supervisor
 from taskfish.cli.temporal_server import local_environment
@@ -39,6 +40,11 @@ from taskfish.errors import ConfigurationError
 from taskfish.settings import Settings, load_settings
 
 PORT_WAIT_SECONDS = 3.0
+_SHOWN = (
+    *("api", "ca", "username", "password"),
+    *("temporal", "temporal_ui", "emulator"),
+)
+"""What people are told of ready.json, before the systems."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class DevOptions:
     data_dir: Path
     systems: int
     bmcs: int
+    tls: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,13 +90,13 @@ class _Run:
         self._task_queue = settings.task_queue
         self._login = _login(settings, directory)
         ports = _ports(options, directory)
-        self._local = Local(
-            directory.path, ports, _environment(directory, ports, self._login)
-        )
+        tls = local_tls(directory.path / "tls") if options.tls else None
+        environment = _environment(directory, ports, self._login, tls)
+        self._local = Local(directory.path, ports, environment, tls)
 
     async def until_cancelled(self) -> None:
         """Start everything, then keep ready.json true."""
-        http = httpx.AsyncClient(trust_env=False)
+        http = httpx.AsyncClient(trust_env=False, verify=trust(self._ca))
         async with http, self._supervisor:
             await _wait_for_port(self._local.ports["api"])
             await self._start(http)
@@ -133,6 +140,10 @@ class _Run:
         )
 
     @property
+    def _ca(self) -> Path | None:
+        return self._local.tls.ca if self._local.tls else None
+
+    @property
     def _has_emulator(self) -> bool:
         return bool(self._options.systems or self._options.bmcs)
 
@@ -157,7 +168,7 @@ class _Run:
 
     async def _add_sources(self) -> list[str]:
         login, url = self._login, self._local.url("api")
-        async with gateway(url, login.username, login.password) as client:
+        async with gateway(url, login.username, login.password, self._ca) as client:
             if self._has_emulator:
                 log = self._directory.logs / "emulator.log"
                 await add_emulated(client, emulated(log))
@@ -176,6 +187,8 @@ class _Run:
         }
         if self._has_emulator:
             ready["emulator"] = local.url("emulator")
+        if self._ca:
+            ready["ca"] = str(self._ca)
         return ready
 
 
@@ -209,18 +222,25 @@ async def _wait_for_port(port: int) -> None:
 
 
 def _environment(
-    directory: DataDirectory, ports: Mapping[str, int], login: Login
+    directory: DataDirectory, ports: Mapping[str, int], login: Login, tls: Tls | None
 ) -> dict[str, str]:
     """Return the environment of the parts: ours, with what belongs to this directory.
 
-    Its store and keys replace the caller's: what runs here must not reach another
-    Taskfish's data.
+    Its store, keys and certificate replace the caller's: what runs here must not reach
+    another Taskfish's data.
     """
     address = f"127.0.0.1:{ports['temporal']}"
-    ours = {"TASKFISH_PUBLIC_URL": f"http://127.0.0.1:{ports['api']}"}
+    scheme = "https" if tls else "http"
+    ours = {"TASKFISH_PUBLIC_URL": f"{scheme}://127.0.0.1:{ports['api']}"}
+    callers = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("TASKFISH_TLS_CERT", "TASKFISH_TLS_KEY")
+    }
     return (
         ours
-        | local_environment(address, os.environ)
+        | local_environment(address, callers)
+        | (tls.variables() if tls else {})
         | {
             "TASKFISH_DATABASE_URL": (
                 f"sqlite+aiosqlite:///{directory.path / 'taskfish.db'}"
@@ -230,6 +250,8 @@ def _environment(
             ),
             "TASKFISH_ADMIN_USERNAME": login.username,
             "TASKFISH_ADMIN_PASSWORD": login.password,
+            "TASKFISH_ALLOW_LOCAL_ADDRESSES": "true",
+            "TASKFISH_TEMPORAL_UI_ORIGIN": f"http://127.0.0.1:{ports['temporal_ui']}",
         }
     )
 
@@ -254,7 +276,7 @@ def _log_to_stderr() -> None:
 def _show(ready: dict[str, Any]) -> bool:
     """Print ready.json for people; return that it was done."""
     table = Table.grid(padding=(0, 2))
-    for key in ("api", "username", "password", "temporal", "temporal_ui", "emulator"):
+    for key in _SHOWN:
         if key in ready:
             table.add_row(f"[bold]{key}[/]", Text(ready[key]))
     for number, uri in enumerate(ready["systems"]):
@@ -262,7 +284,15 @@ def _show(ready: dict[str, Any]) -> bool:
     console = Console()
     console.print(Panel(table, title="Taskfish is ready", expand=False))
     login = shlex.quote(f"{ready['username']}:{ready['password']}")
-    command = f"curl -su {login} {ready['api']}/redfish/v1/Systems"
+    trusting = f" --cacert {shlex.quote(ready['ca'])}" if "ca" in ready else ""
+    command = f"curl -su {login}{trusting} {ready['api']}/redfish/v1/Systems"
     console.print(f"Try: {command}", soft_wrap=True, markup=False, highlight=False)
+    login_page = f"{ready['api']}/codec/login"
+    console.print(
+        f"Payloads in the Web UI are encrypted: to read them, log in at {login_page}",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
     console.print("Ctrl-C ends it; its data stays for the next time.")
     return True

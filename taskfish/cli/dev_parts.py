@@ -13,6 +13,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from taskfish.cli.local_authority import Tls
 from taskfish.cli.supervisor import Part
 from taskfish.cli.temporal_server import command_line, make_ready
 from taskfish.errors import TransientError
@@ -23,11 +24,12 @@ COMMAND = (sys.executable, "-m", "taskfish.cli.main")
 
 @dataclass(frozen=True)
 class Local:
-    """Where the parts are found and what they share."""
+    """Where the parts are found and what they share; with `tls` the API is https."""
 
     directory: Path
     ports: Mapping[str, int]
     environment: Mapping[str, str]
+    tls: Tls | None = None
 
     def address(self, name: str) -> str:
         """Return host:port of a part."""
@@ -35,7 +37,13 @@ class Local:
 
     def url(self, name: str) -> str:
         """Return the URL of a part."""
-        return f"http://{self.address(name)}"
+        scheme = "https" if self.tls and name == "api" else "http"
+        return f"{scheme}://{self.address(name)}"
+
+    @property
+    def codec(self) -> str:
+        """Return the URL of the API's codec endpoint, for Temporal's Web UI."""
+        return f"{self.url('api')}/codec"
 
 
 def temporal_part(local: Local) -> Part:
@@ -53,6 +61,7 @@ def temporal_part(local: Local) -> Part:
         local.directory / "temporal.db",
         local.ports["temporal"],
         local.ports["temporal_ui"],
+        local.codec,
     )
     return Part("temporal", tuple(command), local.environment, probe)
 

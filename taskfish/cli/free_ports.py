@@ -1,19 +1,23 @@
 """Loopback ports that stay the same from one start to the next."""
 
 import json
+import random
 import socket
 from collections.abc import Iterable
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+CHOICE = range(20_000, 32_768)
+"""Ports that no system uses for outgoing connections by itself."""
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind((LOOPBACK, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 that nothing listens on now.
+
+    It is none of those that systems give to outgoing connections: such a one could be
+    taken before the server that it is for listens.
+    """
+    return next(filter(is_free, random.sample(CHOICE, len(CHOICE))))
 
 
 def is_free(port: int) -> bool:

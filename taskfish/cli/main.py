@@ -70,22 +70,26 @@ def dev(
     systems: Annotated[int, typer.Option(min=0, help="Systems behind the plugin.")] = 4,
     bmcs: Annotated[int, typer.Option(min=0, help="Systems with Redfish BMCs.")] = 1,
     emulator: Annotated[bool, typer.Option(help="Run emulated machines.")] = True,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve https, with a local authority.")
+    ] = False,
 ) -> None:
     """Run everything on this machine: Temporal, store, worker, API, emulator."""
     from taskfish.cli.dev import DevOptions, run_dev
 
     counts = (systems, bmcs) if emulator else (0, 0)
-    asyncio.run(run_dev(DevOptions(port, data_dir, *counts)))
+    asyncio.run(run_dev(DevOptions(port, data_dir, *counts, tls)))
 
 
 @app.command()
 def demo(
     keep: Annotated[bool, typer.Option(help="Go on running until Ctrl-C.")] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="Do it over https.")] = False,
 ) -> None:
     """Show a volume that needs a reset, and the reset, on emulated machines."""
     from taskfish.cli.demo import run_demo
 
-    raise typer.Exit(asyncio.run(run_demo(keep)))
+    raise typer.Exit(asyncio.run(run_demo(keep, tls)))
 
 
 @app.command()
@@ -93,23 +97,18 @@ def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
 ) -> None:
-    """Serve the northbound REST API."""
-    import uvicorn
-
-    from api.app import create_app
+    """Serve the northbound REST API: https with TASKFISH_TLS_CERT and its key."""
+    from taskfish.cli.api_server import serve
     from taskfish.settings import load_settings
 
     settings = load_settings()
-    uvicorn.run(
-        lambda: create_app(settings),
-        factory=True,
-        host=host,
-        port=port,
-        server_header=False,
-        access_log=False,
-        log_level="warning",
-        timeout_graceful_shutdown=5,
-    )
+
+    def make() -> object:
+        from api.app import create_app
+
+        return create_app(settings)
+
+    serve(make, settings, host, port)
 
 
 @app.command()
@@ -150,6 +149,15 @@ def generate() -> None:
     from taskfish.encryption import generate_key
 
     typer.echo(generate_key())
+
+
+@key_commands.command()
+def rotate() -> None:
+    """Seal the store with the first key; say who still needs the others."""
+    from taskfish.cli.keys import rotate as rotate_keys
+    from taskfish.settings import load_settings
+
+    asyncio.run(rotate_keys(load_settings()))
 
 
 def _exit_code() -> int:

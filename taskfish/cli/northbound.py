@@ -1,11 +1,14 @@
 """The gateway's own REST API, as its command line and the demo use it."""
 
 import asyncio
+import ssl
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from taskfish.errors import TaskfishError
+from taskfish.errors import ConfigurationError, TaskfishError
+from taskfish.settings import load_settings
 
 POLL_SECONDS = 0.2
 
@@ -14,11 +17,34 @@ class NorthboundError(TaskfishError):
     """The gateway answered a request of ours with an error."""
 
 
-def gateway(url: str, username: str, password: str) -> httpx.AsyncClient:
-    """Return a client with the login; a proxy of the environment is not used."""
+def gateway(
+    url: str, username: str, password: str, ca: Path | None = None
+) -> httpx.AsyncClient:
+    """Return a client with the login; a proxy of the environment is not used.
+
+    `ca` is the certificate authority to trust; without one TASKFISH_CA, else the
+    system's.
+    """
     return httpx.AsyncClient(
-        base_url=url, auth=(username, password), timeout=30, trust_env=False
+        base_url=url,
+        auth=(username, password),
+        timeout=30,
+        trust_env=False,
+        verify=trust(ca or load_settings().ca),
     )
+
+
+def trust(ca: Path | None) -> ssl.SSLContext:
+    """Return what verifies the API's certificate: with this authority, or the system's.
+
+    Raises ConfigurationError for a file that is none.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise ConfigurationError(
+            f"TASKFISH_CA {ca} is no certificate authority in PEM: {error.strerror}"
+        ) from error
 
 
 async def final_answer(

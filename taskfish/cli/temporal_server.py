@@ -40,8 +40,16 @@ def temporal_executable() -> str:
     )
 
 
-def command_line(data_file: Path, port: int, ui_port: int | None = None) -> list[str]:
-    """Return what starts the server on 127.0.0.1, without Web UI if without port."""
+def command_line(
+    data_file: Path,
+    port: int,
+    ui_port: int | None = None,
+    codec_endpoint: str | None = None,
+) -> list[str]:
+    """Return what starts the server on 127.0.0.1, without Web UI if without port.
+
+    `codec_endpoint` is where its pages have payloads decoded.
+    """
     command = [temporal_executable(), "server", "start-dev", "--ip", "127.0.0.1"]
     command += ["--port", str(port), "--log-level", "error"]
     command += ["--db-filename", str(data_file)]
@@ -50,6 +58,8 @@ def command_line(data_file: Path, port: int, ui_port: int | None = None) -> list
         if ui_port
         else ["--headless"]
     )
+    if ui_port and codec_endpoint:
+        command += ["--ui-codec-endpoint", codec_endpoint]
     for pragma in SQLITE_PRAGMAS:
         command += ["--sqlite-pragma", pragma]
     for name, kind in search_attributes().items():

@@ -18,14 +18,13 @@ from temporalio.api.workflowservice.v1 import (
     UpdateNamespaceRequest,
 )
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.envconfig import ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from taskfish.cli.temporal_configuration import search_attributes
 from taskfish.errors import ConfigurationError, TemporalUnavailableError
-from taskfish.temporal import RPC_TIMEOUT
+from taskfish.temporal import RPC_TIMEOUT, connect_options
 
-DEFAULT_ADDRESS = "localhost:7233"
 SETUP_SECONDS = 30.0
 RETENTION = timedelta(hours=72)
 RETRY_INTERVAL = 0.1
@@ -52,8 +51,7 @@ async def connect(config: ClientConnectConfig) -> Client:
 async def set_up_configured(retention: timedelta) -> None:
     """Set up the namespace that TEMPORAL_* names, waiting for a server that starts."""
 
-    config = ClientConfig.load_client_connect_config()
-    config.setdefault("target_host", DEFAULT_ADDRESS)
+    config = connect_options()
 
     async def work() -> None:
         client = await connect(config)
@@ -69,14 +67,14 @@ async def set_up_namespace(
 
     May be repeated at any time; what is there already is left as it is.
     """
-    with _translated_errors():
+    with translated_errors():
         await _ensure_retention(client, retention)
         await _add_attributes(client, await missing_attributes(client, attributes))
 
 
 async def set_retention(client: Client, retention: timedelta = RETENTION) -> None:
     """Keep ended workflows for at least `retention`."""
-    with _translated_errors():
+    with translated_errors():
         await _ensure_retention(client, retention)
 
 
@@ -87,7 +85,7 @@ async def missing_attributes(
 
     Raise ConfigurationError for one that it knows with another type.
     """
-    with _translated_errors():
+    with translated_errors():
         answer = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=client.namespace),
             timeout=RPC_TIMEOUT,
@@ -117,7 +115,7 @@ async def until_available(work: Callable[[], Awaitable[None]], seconds: float) -
 async def _ensure_retention(client: Client, retention: timedelta) -> None:
     wanted = Duration()
     wanted.FromTimedelta(retention)
-    current = await _current_retention(client)
+    current = await current_retention(client)
     if current is None:
         await client.workflow_service.register_namespace(
             RegisterNamespaceRequest(
@@ -135,7 +133,7 @@ async def _ensure_retention(client: Client, retention: timedelta) -> None:
         )
 
 
-async def _current_retention(client: Client) -> timedelta | None:
+async def current_retention(client: Client) -> timedelta | None:
     """Return None when there is no such namespace."""
     try:
         answer = await client.workflow_service.describe_namespace(
@@ -166,7 +164,8 @@ def _value_type(kind: str) -> IndexedValueType.ValueType:
 
 
 @contextlib.contextmanager
-def _translated_errors() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
+    """Raise ConfigurationError or TemporalUnavailableError for errors of Temporal."""
     try:
         yield
     except RPCError as error:

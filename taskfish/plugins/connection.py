@@ -16,6 +16,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from taskfish.errors import (
+    AddressRefusedError,
     AnswerLostError,
     CredentialsRefusedError,
     SourceUnknownError,
@@ -160,7 +161,7 @@ class Connection:
             with _store_may_fail():
                 await self._book.note_refused(self.access.source)
             raise
-        except (SourceUnreachableError, AnswerLostError):
+        except (SourceUnreachableError, AnswerLostError, AddressRefusedError):
             await self._note(answers=False)
             raise
         await self._note(answers=True)
@@ -197,7 +198,11 @@ class Connection:
         )
 
     def _north_location(self, location: str) -> str | None:
-        parts = urlsplit(location)
+        """Return the path that a Location has here, None for one that has none."""
+        try:
+            parts = urlsplit(location)
+        except ValueError:
+            return None
         path = parts.path + (f"#{parts.fragment}" if parts.fragment else "")
         return self.links.north_uri(path)
 

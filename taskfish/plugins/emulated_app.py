@@ -19,6 +19,7 @@ from taskfish.redfish.task import Answer
 MAX_BODY_BYTES = 1024 * 1024
 METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
 READS = ("GET", "HEAD")
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 def create_app(
@@ -44,7 +45,7 @@ def create_app(
             except DroppedConnectionError:
                 await drop(request.scope)
                 return Response()
-        return _response(found, common)
+        return _response(found, common, gate.modes.headers)
 
     async def refuse_method(_: Request, exc: Exception) -> Response:
         return _response(not_allowed(", ".join(METHODS)).answer, common)
@@ -60,8 +61,10 @@ async def body_of(request: Request) -> bytes:
     return await limited(request.stream(), MAX_BODY_BYTES)
 
 
-def _response(answer: Answer, common: dict[str, str]) -> Response:
-    headers = {**common, **answer.headers}
+def _response(
+    answer: Answer, common: dict[str, str], instead: Mapping[str, str] = _NO_HEADERS
+) -> Response:
+    headers = {**common, **answer.headers, **instead}
     if answer.body is None:
         return Response(status_code=answer.status, headers=headers)
     content = json.dumps(answer.body)

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import signal
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -212,11 +213,15 @@ def create_plugin_app(emulator: Emulator) -> FastAPI:
 
 @asynccontextmanager
 async def serve(
-    emulator: Emulator, host: str = "127.0.0.1", ports: Sequence[int] = ()
+    emulator: Emulator,
+    host: str = "127.0.0.1",
+    ports: Sequence[int] = (),
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Addresses]:
     """Run every application in the current event loop while the context lasts.
 
     `ports`: the plugin's (control has the same), then the BMCs'; 0 or missing: free.
+    With `tls` all speak https.
     """
     names = [PLUGIN, *emulator.bmc_names]
     apps = [create_plugin_app(emulator)] + [
@@ -227,7 +232,7 @@ async def serve(
         Service(app, port, emulator.gate(name).traffic.connect)
         for app, name, port in zip(apps, names, wanted, strict=False)
     ]
-    async with listen(services, host) as (url, *bmcs):
+    async with listen(services, host, tls) as (url, *bmcs):
         yield Addresses(
             plugin=url,
             bmcs=bmcs,

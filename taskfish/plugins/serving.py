@@ -6,6 +6,7 @@ own hands its transport to the application.
 
 import asyncio
 import socket
+import ssl
 from collections.abc import (
     AsyncIterator,
     Callable,
@@ -96,13 +97,15 @@ class Service:
 
 
 @asynccontextmanager
-async def listen(services: Sequence[Service], host: str) -> AsyncIterator[list[str]]:
+async def listen(
+    services: Sequence[Service], host: str, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[list[str]]:
     """Serve applications while the context lasts; yields their URLs."""
     with ExitStack() as sockets:
         listeners = [
             sockets.enter_context(_bound(host, service.port)) for service in services
         ]
-        servers = [_Server(_config(each)) for each in services]
+        servers = [_Server(_config(each, tls)) for each in services]
         serving = asyncio.gather(
             *(
                 server.serve([listener])
@@ -112,7 +115,8 @@ async def listen(services: Sequence[Service], host: str) -> AsyncIterator[list[s
         try:
             for server in servers:
                 await server.listening.wait()
-            yield [f"http://{host}:{each.getsockname()[1]}" for each in listeners]
+            scheme = "https" if tls else "http"
+            yield [f"{scheme}://{host}:{each.getsockname()[1]}" for each in listeners]
         finally:
             for server in servers:
                 server.stopped.set()
@@ -131,10 +135,11 @@ def _bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _config(service: Service) -> uvicorn.Config:
+def _config(service: Service, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         service.app,
         http=_protocol(service.connected),
+        ssl_context_factory=(lambda *_: tls) if tls else None,
         ws="none",
         lifespan="off",
         log_config=None,

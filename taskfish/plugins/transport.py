@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import NamedTuple
 
@@ -14,12 +13,15 @@ import httpx
 from pydantic import JsonValue
 
 from taskfish.errors import (
+    AddressRefusedError,
     AnswerLostError,
     SourceBusyError,
     SourceUnreachableError,
     TransientError,
 )
+from taskfish.plugins.addresses import CheckedTransport
 from taskfish.plugins.origin import Origin
+from taskfish.plugins.trust import backend_of, certificate_words, tls_of
 from taskfish.redfish.sources import Source
 from taskfish.settings import Settings
 
@@ -130,11 +132,8 @@ class Transport:
         self._send_seconds = (
             settings.submit_answer_timeout + 2 * settings.connect_timeout
         )
-        options = source.options
-        tls = tls_context(options.verify_certificate, options.ca_certificate)
-        connect = settings.connect_timeout
-        self._pooled = _client(tls, settings.read_timeout, connect, keep=calls)
-        self._fresh = _client(tls, settings.submit_answer_timeout, connect, keep=0)
+        self._pooled = _client(source, settings, settings.read_timeout, keep=calls)
+        self._fresh = _client(source, settings, settings.submit_answer_timeout, keep=0)
 
     @cached_property
     def origin(self) -> Origin:
@@ -214,8 +213,10 @@ class Transport:
         except tuple(FAULTS) as exc:
             fault = fault_of(exc)
             raised = lost if fault.sent else SourceUnreachableError
-            words = _certificate_words(exc) or fault.words
+            words = certificate_words(exc) or fault.words
             raise raised(f"source {self.name} at {self.origin} {words}") from exc
+        except AddressRefusedError as exc:
+            raise AddressRefusedError(f"source {self.name}: {exc}") from exc
 
     def _request(self, client: httpx.AsyncClient, call: Call) -> httpx.Request:
         origin, extensions = self.origin, {}
@@ -244,41 +245,21 @@ def fault_of(exc: Exception) -> Fault:
     return next(FAULTS[kind] for kind in type(exc).__mro__ if kind in FAULTS)
 
 
-@lru_cache(maxsize=256)
-def tls_context(verify: bool, ca_certificate: str | None) -> ssl.SSLContext:
-    """Return what decides whom we trust; sources with the same wishes share it.
-
-    `ca_certificate` is PEM text and replaces the system's; it may be the source's own
-    certificate. One that cannot be read trusts nobody.
-    """
-    if verify and ca_certificate is None:
-        return ssl.create_default_context()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif ca_certificate:
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        with suppress(ssl.SSLError, ValueError):
-            context.load_verify_locations(cadata=ca_certificate)
-    return context
-
-
 def _client(
-    tls: ssl.SSLContext, read: float, connect: float, keep: int
+    source: Source, settings: Settings, read: float, keep: int
 ) -> httpx.AsyncClient:
     """Return a client that keeps `keep` idle connections, and no cookies.
 
     A kept session cookie makes some BMCs (bmcweb) ask for a CSRF token.
     """
+    backend = backend_of(source.options, settings.allow_local_addresses)
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.AsyncClient(
-        verify=tls,
+        transport=CheckedTransport(backend, tls_of(source.options), keep),
         trust_env=False,
         follow_redirects=False,
         cookies=no_cookies,
-        timeout=httpx.Timeout(read, connect=connect, pool=None),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=keep),
+        timeout=httpx.Timeout(read, connect=settings.connect_timeout, pool=None),
     )
 
 
@@ -298,17 +279,3 @@ async def _whole(response: httpx.Response, uri: str) -> Reply:
         content=bytes(content[:ANSWER_LIMIT]),
         cut=len(content) > ANSWER_LIMIT,
     )
-
-
-def _certificate_words(exc: BaseException | None) -> str | None:
-    """Say what is wrong with TLS when that is at the root of a failed connection."""
-    while exc is not None:
-        if isinstance(exc, ssl.SSLCertVerificationError):
-            return (
-                f"shows a certificate that is not trusted ({exc.verify_message}),"
-                " nothing was sent: check CACertificate or VerifyCertificate"
-            )
-        if isinstance(exc, ssl.SSLError):
-            return "does not speak our TLS: check the scheme and port of HostName"
-        exc = exc.__cause__ or exc.__context__
-    return None

@@ -152,6 +152,11 @@ _BASE: dict[str, Entry] = {
         "Send the request without query options that begin with $.",
         501,
     ),
+    "QueryParameterValueFormatError": Entry(
+        "Warning",
+        "The value '%1' of the query parameter %2 has the wrong form.",
+        "Send the parameter as a nextLink of the service has it.",
+    ),
     "ResourceMissingAtURI": Entry(
         "Critical",
         "There is no resource at '%1'.",
@@ -200,7 +205,7 @@ _BASE: dict[str, Entry] = {
     "AccessUnauthorized": Entry(
         "Critical",
         "The request needs a valid user name and password.",
-        "Send HTTP Basic authentication with valid credentials.",
+        "Send the X-Auth-Token of an open session, or valid HTTP Basic credentials.",
         401,
     ),
     "InsufficientPrivilege": Entry(
@@ -214,6 +219,12 @@ _BASE: dict[str, Entry] = {
         "The password of '%1' has to be changed before anything else.",
         "Send a PATCH with a new Password to this account.",
         403,
+    ),
+    "SessionLimitExceeded": Entry(
+        "Critical",
+        "There are as many sessions as the gateway allows.",
+        "End sessions that are not needed any more, or wait until some expire.",
+        503,
     ),
     "PasswordIncorrectLength": Entry(
         "Critical",

@@ -20,13 +20,25 @@ _SERVICE_TYPES = (
     "ComputerSystemCollection",
     "ConnectionMethod",
     "ConnectionMethodCollection",
+    "JsonSchemaFile",
+    "JsonSchemaFileCollection",
+    "LogEntry",
+    "LogEntryCollection",
+    "LogService",
+    "LogServiceCollection",
+    "Manager",
     "ManagerAccount",
     "ManagerAccountCollection",
     "ManagerCollection",
     "Message",
+    "MessageRegistryFile",
+    "MessageRegistryFileCollection",
     "Role",
     "RoleCollection",
     "ServiceRoot",
+    "Session",
+    "SessionCollection",
+    "SessionService",
     "Settings",
     "SoftwareInventoryCollection",
     "Task",
@@ -41,7 +53,8 @@ _ALWAYS = (
 )
 _TYPE = re.compile(
     r"#(?P<namespace>(?P<schema>[A-Za-z0-9]{1,64})(\.v\d{1,2}_\d{1,2}_\d{1,2})?)"
-    r"\.[A-Za-z0-9_]{1,64}"
+    r"\.[A-Za-z0-9_]{1,64}",
+    re.ASCII,
 )
 _HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'

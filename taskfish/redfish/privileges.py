@@ -38,6 +38,15 @@ _TASK_ACTION = re.compile(rf"({_TASK.pattern})/Actions/Oem/Taskfish\.(?P<action>
 _OWNER_ACTIONS = ("Suspend", "Resume")
 """What owners may do with their tasks; the routes ask who the owner is."""
 
+_AUDIT = re.compile(rf"{ROOT}/Managers/taskfish/LogServices/Audit/Entries(/.*)?")
+"""What tells who did what: the registry lets everybody read logs (contracts.md 7)."""
+
+CODEC_DECODE, CODEC_ENCODE = "/codec/decode", "/codec/encode"
+_BESIDE_REDFISH = {
+    CODEC_DECODE: {"GET": frozenset({CONFIGURE_MANAGER})},
+    CODEC_ENCODE: {"GET": frozenset({CONFIGURE_COMPONENTS})},
+}
+"""Rows of our own, for what lies outside the Redfish tree."""
 _UNKNOWN = frozenset({CONFIGURE_MANAGER})
 Operations = Mapping[str, frozenset[str]]
 """Method → the privileges of which one is enough."""
@@ -71,6 +80,8 @@ class PrivilegeTable:
         """
         if _is_of_owner(method, path):
             return frozenset({LOGIN})
+        if _AUDIT.fullmatch(path):
+            return frozenset({CONFIGURE_MANAGER})
         method = "GET" if method == "HEAD" else method
         operations = self._operations(_resource_at(method, path))
         return operations.get(method, operations["GET"]) if operations else _UNKNOWN
@@ -97,6 +108,8 @@ class PrivilegeTable:
         return self._operations(_resource_at(method, path)) is not None
 
     def _operations(self, path: str | None) -> Operations | None:
+        if path in _BESIDE_REDFISH:
+            return _BESIDE_REDFISH[path]
         entity = _entity_at(path) if path else None
         row = self._rows.get(entity) if entity else None
         if path is None or row is None:

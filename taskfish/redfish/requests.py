@@ -17,6 +17,7 @@ from pydantic import (
     JsonValue,
     SecretStr,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic.alias_generators import to_pascal
 from pydantic_core import PydanticCustomError
@@ -24,7 +25,7 @@ from pydantic_core import PydanticCustomError
 from taskfish.redfish.messages import Message, base_message
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.secrecy import MASK, is_secret_name, masked
-from taskfish.redfish.sources import SOURCE_ID, place_of
+from taskfish.redfish.sources import SOURCE_ID, fingerprint, place_of
 
 _SHOWN_VALUE = 80
 _READ_ONLY = frozenset(
@@ -39,6 +40,8 @@ TASK_SERVICE_READ_ONLY = frozenset(
 )
 """Properties of the TaskService that a PATCH does not change."""
 _MOST = 2**31 - 1
+_PRINTABLE = r"^\P{Cc}*$"
+"""No control characters: PostgreSQL stores no NUL, and Basic carries none."""
 
 
 class RequestBody(BaseModel):
@@ -59,9 +62,18 @@ def _one_of(enumeration: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-ResetType = Annotated[str, _one_of("ResetType")]
-RaidType = Annotated[str, _one_of("RAIDType")]
-TransferProtocol = Annotated[str, _one_of("TransferProtocolType")]
+def _shown(enumeration: str) -> WithJsonSchema:
+    """Let the schema of a body list the values of an enumeration."""
+    return WithJsonSchema(
+        {"type": "string", "enum": list(SCHEMA.enumerations[enumeration])}
+    )
+
+
+ResetType = Annotated[str, _one_of("ResetType"), _shown("ResetType")]
+RaidType = Annotated[str, _one_of("RAIDType"), _shown("RAIDType")]
+TransferProtocol = Annotated[
+    str, _one_of("TransferProtocolType"), _shown("TransferProtocolType")
+]
 
 
 class IdRef(RequestBody):
@@ -148,6 +160,14 @@ def _certificate(pem: str) -> str:
     return pem
 
 
+def _fingerprint(text: str) -> str:
+    """Check that a text is a SHA-256 fingerprint; return it as it is kept."""
+    try:
+        return fingerprint(text)
+    except ValueError as error:
+        raise PydanticCustomError("string_fingerprint", "no SHA-256") from error
+
+
 class SourceOem(RequestBody):
     """Oem.Taskfish of an AggregationSource request."""
 
@@ -161,6 +181,7 @@ class SourceOem(RequestBody):
     ca_certificate: Annotated[str, AfterValidator(_certificate)] | None = Field(
         default=None, alias="CACertificate"
     )
+    fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
     max_concurrent_requests: int | None = Field(default=None, ge=1, le=64)
     poll_seconds: float | None = Field(default=None, ge=0.05, le=3600)
 
@@ -176,7 +197,7 @@ class SourceChange(RequestBody):
 
     model_config = ConfigDict(extra="forbid")
 
-    user_name: str | None = None
+    user_name: Annotated[str, Field(max_length=255, pattern=_PRINTABLE)] | None = None
     password: SecretStr | None = None
     oem: SourceOemHolder | None = None
 
@@ -216,7 +237,9 @@ class NewSourceBody(SourceChange):
     """POST to AggregationSources."""
 
     id: str | None = Field(default=None, pattern=f"^{SOURCE_ID.pattern}$")
-    name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    name: (
+        Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE)] | None
+    ) = None
     host_name: Annotated[str, AfterValidator(_reachable)] = Field(
         min_length=1,
         max_length=255,

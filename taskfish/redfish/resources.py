@@ -96,7 +96,8 @@ def collection(
 class ServiceRootLinks(RedfishModel):
     """ServiceRoot.Links."""
 
-    sessions: Link | None = None
+    manager_providing_service: Link
+    sessions: Link
 
 
 class ServiceRoot(Resource):
@@ -108,10 +109,13 @@ class ServiceRoot(Resource):
     vendor: str
     protocol_features_supported: dict[str, Any]
     links: ServiceRootLinks
+    registries: Link
+    json_schemas: Link
     systems: Link
     chassis: Link
     managers: Link
     account_service: Link
+    session_service: Link
     update_service: Link
     aggregation_service: Link
     tasks: Link
@@ -182,6 +186,7 @@ class AggregationSourceOptions(RedfishModel):
     instances: tuple[str, ...]
     verify_certificate: bool
     ca_certificate: str | None = Field(alias="CACertificate")
+    fingerprint: str | None
     max_concurrent_requests: int
     poll_seconds: float
 
@@ -288,7 +293,7 @@ class Task(Resource):
     percent_complete: int | None = None
     task_monitor: str | None = None
     hide_payload: bool
-    payload: TaskPayload
+    payload: TaskPayload | None = None
     messages: list[dict[str, JsonValue]]
     links: TaskLinks | None = None
     actions: TaskActions | None = None

@@ -3,7 +3,10 @@
 Too much is masked rather than too little: what is masked still reaches the source.
 """
 
+import json
 import re
+from collections.abc import Iterator
+from urllib.parse import unquote
 
 from pydantic import JsonValue
 
@@ -26,7 +29,7 @@ _USER_WITHOUT_SCHEME = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """`user:password@`, also after `nfs:` or `nfs:/`; not the path of `host:/path@v1`."""
-_QUERY_VALUE = re.compile(r"([?&][^?=&#]*=)[^&#]*")
+_QUERY_VALUE = re.compile(r"([?&][^?=&#]*=)([^&#]*)")
 _SPACE = re.compile(r"\s")
 
 
@@ -42,6 +45,25 @@ def masked(value: JsonValue) -> JsonValue:
     return _masked_url(value) if isinstance(value, str) else value
 
 
+def is_masked(shown: JsonValue) -> bool:
+    """Say whether something in a body that `masked` has returned is masked."""
+    if isinstance(shown, dict):
+        return any(is_masked(item) for item in shown.values())
+    if isinstance(shown, list):
+        return any(is_masked(item) for item in shown)
+    return isinstance(shown, str) and MASK in shown
+
+
+def secrets_in(value: JsonValue) -> frozenset[str]:
+    """Return what `masked` would replace, in each form in which it may be repeated."""
+    found = {text for text in _secrets(value) if text}
+    return frozenset(
+        form
+        for text in found
+        for form in (text, unquote(text), json.dumps(text)[1:-1], repr(text)[1:-1])
+    )
+
+
 def is_secret_name(name: str) -> bool:
     """Say whether a property of this name may hold a secret."""
     secret = _SECRET_NAME.search(name) is not None
@@ -51,6 +73,37 @@ def is_secret_name(name: str) -> bool:
 def _is_secret(name: str, value: JsonValue) -> bool:
     """Say whether a property is secret; flags, and that there is no value, are not."""
     return not isinstance(value, bool | None) and is_secret_name(name)
+
+
+def _secrets(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _texts(item) if _is_secret(name, item) else _secrets(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets(item)
+    elif isinstance(value, str):
+        yield from _url_secrets(value)
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    """Yield every text and number below a value."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+    elif not isinstance(value, bool | None):
+        yield str(value)
+
+
+def _url_secrets(text: str) -> Iterator[str]:
+    head, scheme_end, rest = text.partition("://")
+    users = [rest.rpartition("@")[0]] if scheme_end else []
+    if without_scheme := _USER_WITHOUT_SCHEME.search(head):
+        users.append(without_scheme[0].strip()[:-1])
+    for user in users:
+        yield from (user, user.partition(":")[2], user.rpartition(":")[2])
+    if scheme_end or not _SPACE.search(text.strip()):
+        yield from (found[2] for found in _QUERY_VALUE.finditer(text))
 
 
 def _masked_url(text: str) -> str:

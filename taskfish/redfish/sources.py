@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 SOURCE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_FINGERPRINT = re.compile(r"[0-9A-F]{64}|[0-9A-F]{2}(:[0-9A-F]{2}){31}")
 
 
 class ConnectionMethod(StrEnum):
@@ -23,6 +24,7 @@ class SourceOptions(BaseModel):
 
     `plugin` is the Id of the ODIM plugin's own source for a BMC behind a plugin.
     `instances` lists further addresses that the plugin's instances may have.
+    `fingerprint` is of the one certificate to accept, as `fingerprint()` writes it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,6 +34,7 @@ class SourceOptions(BaseModel):
     instances: tuple[str, ...] = ()
     verify_certificate: bool = True
     ca_certificate: str | None = None
+    fingerprint: str | None = None
     max_concurrent_requests: Annotated[int, Field(ge=1, le=64)] = 4
     poll_seconds: Annotated[float, Field(ge=0.05, le=3600)] = 2.0
 
@@ -80,6 +83,17 @@ class SourceAccess(BaseModel):
     plugin: Source | None = None
     manager: str | None = None
     refused: bool = False
+
+
+def fingerprint(text: str) -> str:
+    """Return a SHA-256 fingerprint in the one form we keep: `AB:01:…`, 32 bytes.
+
+    Raises ValueError unless it is hex, in either case, with all colons or none.
+    """
+    text = text.upper()
+    if not _FINGERPRINT.fullmatch(text):
+        raise ValueError("not 32 bytes in hex")
+    return bytes.fromhex(text.replace(":", "")).hex(":").upper()
 
 
 def base_url(host_name: str) -> str:

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Delete, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskfish.settings import Settings
 from taskfish.store.database import Store
-from taskfish.store.tables import accounts, service
+from taskfish.store.tables import accounts, service, sessions
 
 AcceptedForm = Literal["conformant", "sushy", "location"]
 """In which form an accepted change is answered (contracts.md 6)."""
@@ -95,23 +95,31 @@ class Accounts:
     async def change(self, seen: Account, **values: Any) -> bool:
         """Change columns of an account that is still as it was seen.
 
-        Returns False, and changes nothing, if somebody else was faster.
+        Another password, and being disabled, ends its sessions. Returns False, and
+        changes nothing, if somebody else was faster.
         """
         statement = (
             update(accounts)
             .where(accounts.c.name == seen.name, accounts.c.revision == seen.revision)
             .values(**values, revision=seen.revision + 1)
         )
+        ends_sessions = "password" in values or values.get("enabled") is False
         async with self._store.write() as connection:
-            return (await connection.execute(statement)).rowcount > 0
+            changed = (await connection.execute(statement)).rowcount > 0
+            if changed and ends_sessions:
+                await connection.execute(_sessions_of(seen))
+        return changed
 
     async def remove(self, seen: Account) -> bool:
-        """Forget an account that is still as it was seen."""
+        """Forget an account that is still as it was seen, and end its sessions."""
         statement = delete(accounts).where(
             accounts.c.name == seen.name, accounts.c.revision == seen.revision
         )
         async with self._store.write() as connection:
-            return (await connection.execute(statement)).rowcount > 0
+            removed = (await connection.execute(statement)).rowcount > 0
+            if removed:
+                await connection.execute(_sessions_of(seen))
+        return removed
 
     async def note_failure(self, name: str) -> None:
         """Count a failed login; lock the account if that was one too many."""
@@ -189,3 +197,8 @@ def _still_counted(account: Account, policy: AccountPolicy, now: datetime) -> in
     if account.failed_at is None or now - account.failed_at >= window:
         return 0
     return account.failed_logins
+
+
+def _sessions_of(account: Account) -> Delete:
+    """Return what ends the sessions of an account, with the change that does so."""
+    return delete(sessions).where(sessions.c.user_name == account.name)

@@ -37,6 +37,8 @@ Result = TypeVar("Result")
 
 ANSWER_SECONDS = 3
 """How long a database may take: a client waits no longer for its 503."""
+PURPOSE = b"store"
+"""What the store's values are sealed for: as payloads of Temporal they do not open."""
 
 
 class Store:
@@ -48,7 +50,7 @@ class Store:
 
     def __init__(self, url: str, keyring: Keyring) -> None:
         """Open nothing yet: the first use connects."""
-        self.keyring = keyring
+        self.keyring = keyring.bound_to(PURPOSE)
         self._engine = _engine(url)
         is_sqlite = self._engine.dialect.name == "sqlite"
         self._line: AbstractAsyncContextManager[None]
@@ -175,6 +177,7 @@ def _engine(url: str) -> AsyncEngine:
     engine = create_async_engine(
         url,
         pool_pre_ping=not is_sqlite,
+        hide_parameters=True,
         connect_args={} if is_sqlite else {"timeout": ANSWER_SECONDS},
         **({} if is_sqlite else {"pool_timeout": ANSWER_SECONDS}),
     )

@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, JsonValue
-from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from taskfish.store.database import Store
@@ -101,10 +101,24 @@ class Journal:
         )
 
     async def finished(
-        self, key: JournalKey, final: JsonValue, created: str | None = None
+        self,
+        key: JournalKey,
+        final: JsonValue,
+        *,
+        created: str | None = None,
+        started: datetime | None = None,
     ) -> None:
-        """Keep how the source's task ended: some monitors can be read only once."""
-        await self._update(key, final=self._seal(final), created=created)
+        """Keep how the source's task ended: some monitors can be read only once.
+
+        `started` is its StartTime as it was seen on the way, if its first answer did
+        not tell: by that another task with its URI is told from it later.
+        """
+        await self._update(
+            key,
+            final=self._seal(final),
+            created=created,
+            plugin_task_started=func.coalesce(journal.c.plugin_task_started, started),
+        )
 
     async def follows(
         self, source: str, plugin_task: str, started: datetime | None

@@ -2,14 +2,16 @@
 
 import uuid
 from contextlib import suppress
+from datetime import UTC, datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from taskfish.store.database import Store
 from taskfish.store.tables import service
 
 _UUID = "uuid"
+_FIRST_KEY = "first-key"
 
 
 class ServiceFacts:
@@ -30,3 +32,24 @@ class ServiceFacts:
             async with self._store.read() as connection:
                 self._uuid = str((await connection.execute(statement)).scalar_one())
         return self._uuid
+
+    async def first_key_since(self, key: bytes) -> datetime:
+        """Return since when this has been the key that encrypts: now, if it is new.
+
+        It is asked by `taskfish keys rotate`, once all processes have the key.
+        """
+        its = service.c.name == _FIRST_KEY
+        async with self._store.write() as connection:
+            kept = (
+                await connection.execute(select(service.c.value).where(its))
+            ).scalar()
+            key_id, _, moment = (kept or "").partition(" ")
+            if key_id == key.hex():
+                return datetime.fromisoformat(moment)
+            now = datetime.now(UTC)
+            value = f"{key.hex()} {now.isoformat()}"
+            await connection.execute(delete(service).where(its))
+            await connection.execute(
+                insert(service).values(name=_FIRST_KEY, value=value)
+            )
+        return now

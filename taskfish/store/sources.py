@@ -1,10 +1,12 @@
 """AggregationSources in the store: their credentials are sealed."""
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskfish.redfish.sources import (
     ConnectionMethod,
@@ -24,7 +26,8 @@ class SourceRecord(BaseModel):
 
     `task_id` is the task that adds or added it; `manager` the source's own Id of its
     first Manager; `refused_at` is set from the first refused login until the
-    credentials change, `down_since` while the source does not answer.
+    credentials change, `down_since` while the source does not answer. `version` is
+    another one after each change of what clients set, and tells nothing of it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,6 +41,17 @@ class SourceRecord(BaseModel):
     refused_at: datetime | None
     down_since: datetime | None
     created_at: datetime
+    version: str
+
+
+class SourceChanges(BaseModel):
+    """What a change gives; what is not set stays, each option by itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    user_name: str | None = None
+    password: SecretStr | None = None
+    options: SourceOptions = SourceOptions()
 
 
 class Sources:
@@ -108,39 +122,48 @@ class Sources:
     async def change(
         self,
         source_id: str,
-        user_name: str | None,
-        password: SecretStr | None,
-        options: SourceOptions,
-    ) -> None:
-        """Replace credentials and options; a refusal of the old ones is forgotten.
+        changes: SourceChanges,
+        seen: SourceRecord | None = None,
+    ) -> bool:
+        """Change credentials and options; a refusal of the old ones is forgotten.
 
         So is a refusal that sources behind this plugin met: it may have been the
-        plugin's own.
+        plugin's own. Returns False, and changes nothing, if the source is gone, or
+        no longer as it was `seen`.
         """
         behind = await self.behind(source_id)
         async with self._store.write() as connection:
+            record = await self._locked(connection, source_id)
+            if record is None or (seen and seen.version != record.version):
+                return False
             await connection.execute(
                 update(sources).where(sources.c.id.in_(behind)).values(refused_at=None)
             )
             await connection.execute(
                 update(sources)
                 .where(sources.c.id == source_id)
-                .values(
-                    options=options.model_dump(mode="json"),
-                    refused_at=None,
-                    **self._credentials(user_name, password),
-                )
+                .values(**self._changed(record.source.options, changes))
             )
+        return True
 
-    async def remove(self, source_id: str, task_id: str | None = None) -> bool:
+    async def remove(
+        self,
+        source_id: str,
+        task_id: str | None = None,
+        seen: SourceRecord | None = None,
+    ) -> bool:
         """Forget a source and its inventory; with a task id only if that task adds it.
 
-        Returns whether there was one.
+        With `seen` only if it is still like that. Returns whether there was one.
         """
         condition = sources.c.id == source_id
         if task_id is not None:
             condition &= (sources.c.task_id == task_id) & (sources.c.state == "adding")
         async with self._store.write() as connection:
+            if seen is not None:
+                record = await self._locked(connection, source_id)
+                if record is None or record.version != seen.version:
+                    return False
             result = await connection.execute(delete(sources).where(condition))
         return result.rowcount > 0
 
@@ -157,8 +180,8 @@ class Sources:
         """
         its = sources.c.id == source.id
         async with self._store.write() as connection:
-            row = (await connection.execute(_SELECT.where(its))).first()
-            if row is not None and _same_login(self._record(row).source, source):
+            record = await self._locked(connection, source.id)
+            if record is not None and _same_login(record.source, source):
                 await connection.execute(
                     update(sources).where(its).values(refused_at=datetime.now(UTC))
                 )
@@ -173,6 +196,25 @@ class Sources:
                 .where((sources.c.id == source_id) & changed)
                 .values(down_since=down_since)
             )
+
+    async def _locked(
+        self, connection: AsyncConnection, source_id: str
+    ) -> SourceRecord | None:
+        """Return a source that nobody else changes before this transaction's end."""
+        statement = _SELECT.where(sources.c.id == source_id)
+        locked = statement.with_for_update(of=sources)
+        row = (await connection.execute(locked)).first()
+        return self._record(row) if row is not None else None
+
+    def _changed(self, before: SourceOptions, changes: SourceChanges) -> dict[str, Any]:
+        """Return the columns that a change writes: no others, and no other options."""
+        given = self._credentials(changes.user_name, changes.password)
+        options = before.model_dump() | changes.options.model_dump(exclude_unset=True)
+        return {
+            **{name: given[name] for name in given.keys() & changes.model_fields_set},
+            "options": SourceOptions.model_validate(options).model_dump(mode="json"),
+            "refused_at": None,
+        }
 
     def _credentials(
         self, user_name: str | None, password: SecretStr | None
@@ -205,7 +247,14 @@ class Sources:
             refused_at=row.refused_at,
             down_since=row.down_since,
             created_at=row.created_at,
+            version=_version(row),
         )
+
+
+def _version(row: Row[*tuple[Any, ...]]) -> str:
+    """Return what no two changes have in common: a sealed password is never twice."""
+    kept = (row.user_name, row.password, sorted(row.options.items()), row.created_at)
+    return hashlib.sha256(repr(kept).encode()).hexdigest()
 
 
 def _same_login(one: Source, other: Source) -> bool:

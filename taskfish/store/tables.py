@@ -41,6 +41,13 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value and not value.tzinfo else value
 
 
+class Sealed(TypeDecorator[bytes]):
+    """A value under the encryption keys: `taskfish keys rotate` seals it anew."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+
 # An AggregationSource. `state` is "adding" until its workflow has succeeded; `place`
 # is where it is reached, so that no host is added twice; `password` is sealed.
 sources = Table(
@@ -52,7 +59,7 @@ sources = Table(
     Column("host_name", String(512), nullable=False),
     Column("method", String(16), nullable=False),
     Column("user_name", String(255)),
-    Column("password", LargeBinary),
+    Column("password", Sealed),
     Column("options", JSON, nullable=False),
     Column("state", String(16), nullable=False),
     Column("task_id", String(255), nullable=False),
@@ -93,9 +100,9 @@ journal = Table(
     Column("source", String(32), nullable=False),
     Column("sent_at", Moment, nullable=False),
     Column("fenced", Boolean, nullable=False, default=False),
-    Column("before", LargeBinary),
-    Column("answer", LargeBinary),
-    Column("final", LargeBinary),
+    Column("before", Sealed),
+    Column("answer", Sealed),
+    Column("final", Sealed),
     Column("plugin_task", String(1024)),
     Column("plugin_task_started", Moment),
     Column("created", String(1024)),
@@ -109,7 +116,7 @@ secret_bodies = Table(
     metadata,
     Column("reference", String(64), primary_key=True),
     Column("task_id", String(255), nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", Sealed, nullable=False),
     Column("created_at", Moment, nullable=False),
 )
 
@@ -133,7 +140,7 @@ requests = Table(
     Column("token", String(32), primary_key=True),
     Column("owner", String(255), nullable=False),
     Column("key", String(255)),
-    Column("digest", LargeBinary),
+    Column("digest", Sealed),
     Column("task_id", String(255), nullable=False),
     Column("run_id", String(64)),
     Column("made_at", Moment, nullable=False),
@@ -201,3 +208,39 @@ accounts = Table(
     Column("revision", Integer, nullable=False, default=1),
     Column("created_at", Moment, nullable=False),
 )
+
+# The audit log, oldest first: the numbers rise and none is given twice. `user` is null
+# where nobody proved to be one; `repeated` counts the same again soon after.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("user", String(255)),
+    Column("address", String(64), nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("path", String(1024), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("task_id", String(255)),
+    Column("repeated", Integer, nullable=False, default=0),
+    sqlite_autoincrement=True,
+)
+Index("audit_at", audit.c.at)
+
+# Who is logged in by a session. `token` is the hash of what the client has, and
+# `credential` tells whether the account's password is still the one of the login.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("token", String(64), nullable=False, unique=True),
+    Column("user_name", String(255), nullable=False),
+    Column("credential", String(64), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("used_at", Moment, nullable=False),
+    Column("address", String(64)),
+    Column("context", String(255)),
+)
+Index("sessions_user_name", sessions.c.user_name)

@@ -229,7 +229,7 @@ async def test_if_match_decides_which_version_is_changed(house: House) -> None:
 async def test_if_match_reads_as_that_of_the_task_service(house: House) -> None:
     async with account(house, "ReadOnly") as (name, _):
         uri = f"{ACCOUNTS}/{name}"
-        for tag in ('"other", *', "*, *", "", 'W/"other"'):
+        for tag in ('"other", *', "*, *", 'W/"other"'):
             answer = await change(house, uri, {"Enabled": True}, **{"If-Match": tag})
             assert answer.status_code == 412
         etag = (await house.client.get(uri)).headers["ETag"]

@@ -346,6 +346,74 @@ async def test_changed_credentials_are_used_at_once(house: House) -> None:
     assert task["TaskState"] == "Completed"
 
 
+async def test_changes_at_once_keep_the_password_and_the_options(house: House) -> None:
+    uri = f"{SOURCES}/bmc1"
+    given = (
+        {"Password": "new", "Oem": {"Taskfish": {"VerifyCertificate": False}}},
+        {"Oem": {"Taskfish": {"PollSeconds": 7}}},
+        {"Oem": {"Taskfish": {"MaxConcurrentRequests": 9}}},
+    )
+    made = await asyncio.gather(*(house.client.patch(uri, json=each) for each in given))
+    kept = await Sources(house.store).get("bmc1")
+    assert [answer.status_code for answer in made] == [200] * len(given)
+    assert kept is not None
+    assert kept.source.password is not None
+    assert kept.source.password.get_secret_value() == "new"
+    options = kept.source.options
+    assert not options.verify_certificate
+    assert (options.poll_seconds, options.max_concurrent_requests) == (7, 9)
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_version_that_is_none_is_412_and_changes_nothing(
+    house: House, method: str
+) -> None:
+    uri = f"{SOURCES}/bmc1"
+    etag = (await house.client.get(uri)).headers["ETag"]
+    await house.client.patch(uri, json={"Password": "password"})
+    before = await Sources(house.store).get("bmc1")
+    for wrong in ('"nonsense"', etag, ""):
+        body = {"UserName": "other"} if method == "PATCH" else None
+        answer = await house.client.request(
+            method, uri, json=body, headers={"If-Match": wrong}
+        )
+        assert answer.status_code == 412
+        assert message_keys(answer) == ["PreconditionFailed"]
+    assert await Sources(house.store).get("bmc1") == before
+
+
+async def test_version_that_is_shown_may_be_changed_and_removed(house: House) -> None:
+    uri = f"{SOURCES}/bmc1"
+    etags = [(await house.client.get(uri)).headers["ETag"]]
+    for body in (
+        {"Password": "password"},
+        {"UserName": "admin", "Oem": {"Taskfish": {"PollSeconds": 9}}},
+    ):
+        answer = await house.client.patch(
+            uri, json=body, headers={"If-Match": etags[-1]}
+        )
+        assert answer.status_code == 200
+        assert answer.json()["@odata.etag"] == answer.headers["ETag"]
+        etags.append(answer.headers["ETag"])
+    assert len(set(etags)) == len(etags)
+    assert (await house.client.get(uri)).headers["ETag"] == etags[-1]
+    removed = await house.client.delete(uri, headers={"If-Match": etags[-1]})
+    assert removed.status_code == 204
+
+
+async def test_one_of_two_changes_of_one_version_is_made(house: House) -> None:
+    uri = f"{SOURCES}/bmc1"
+    etag = (await house.client.get(uri)).headers["ETag"]
+    given = ({"Oem": {"Taskfish": {"PollSeconds": seconds}}} for seconds in (7, 9))
+    made = await asyncio.gather(
+        *(
+            house.client.patch(uri, json=body, headers={"If-Match": etag})
+            for body in given
+        )
+    )
+    assert sorted(answer.status_code for answer in made) == [200, 412]
+
+
 @pytest.mark.parametrize(
     ("body", "key"),
     [

@@ -93,7 +93,13 @@ async def test_metadata_refers_to_the_schema(house: House) -> None:
 async def test_every_type_is_an_oem_object(house: House) -> None:
     kinds = list((await schema(house)).iter(f"{EDM}ComplexType"))
     names = {kind.attrib["Name"] for kind in kinds}
-    assert names == {"Task", "ComputerSystem", "AggregationSource", "ManagerAccount"}
+    assert names == {
+        "Task",
+        "ComputerSystem",
+        "AggregationSource",
+        "ManagerAccount",
+        "LogEntry",
+    }
     assert {kind.attrib["BaseType"] for kind in kinds} == {"Resource.OemObject"}
 
 

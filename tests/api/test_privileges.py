@@ -8,8 +8,7 @@ import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from api import service_root
-from api.app import PARTS
+from api.app import OPEN, PARTS
 from api.authentication import User as Asking
 from api.front import METHODS
 from api.privileges import may_read_answer, may_see, require_owner_or
@@ -17,11 +16,13 @@ from taskfish.errors import RequestRefusedError
 from taskfish.redfish.privileges import PRIVILEGES, ROLES
 from tests.api.accounts import ACCOUNT_SERVICE, ACCOUNTS, User, account
 from tests.api.answers import message_keys
+from tests.api.sessions import SESSION_SERVICE, SESSIONS
 from tests.house import USER, House
 
 ROOT = "/redfish/v1"
 SYSTEM = f"{ROOT}/Systems/node9.1"
 MANAGER = f"{ROOT}/Managers/node9.1"
+GATEWAY = f"{ROOT}/Managers/taskfish"
 SOURCES = f"{ROOT}/AggregationService/AggregationSources"
 UPDATE = f"{ROOT}/UpdateService/Actions/UpdateService.SimpleUpdate"
 PLACE = re.compile(r"\{\w+\}")
@@ -29,6 +30,7 @@ ANYTHING = "{path:path}"
 """What leads to a source, or to nothing: asked for by each path that is sent."""
 LEAST = {
     "Login": "ReadOnly",
+    "ConfigureSelf": "ReadOnly",
     "ConfigureComponents": "Operator",
     "ConfigureManager": "Administrator",
     "ConfigureUsers": "Administrator",
@@ -63,23 +65,54 @@ def test_every_route_behind_the_login_has_a_row() -> None:
 
 
 def test_what_is_open_is_declared() -> None:
-    assert {path for _, path in routes(service_root.router)} == {
+    found = {each for router in OPEN for each in routes(router)}
+    changing = {each for each in found if each[0] not in ("GET", "HEAD")}
+    assert {path for _, path in found - changing} == {
         "/redfish",
         ROOT,
         f"{ROOT}/",
         f"{ROOT}/odata",
         f"{ROOT}/$metadata",
         f"{ROOT}/Schemas/Taskfish_v1.xml",
+        f"{ROOT}/openapi.yaml",
         "/healthz",
         "/readyz",
+        "/codec/login",
     }
+    assert changing == {
+        ("POST", SESSIONS),
+        ("POST", f"{SESSIONS}/Members"),
+        ("POST", "/codec/login"),
+        ("POST", "/codec/logout"),
+    }
+
+
+async def test_every_row_lets_in_who_may_and_nobody_else(
+    shared_house: House, users: dict[str, User]
+) -> None:
+    behind = {found for part in PARTS for found in routes(part.router)}
+    for method, path in sorted(behind):
+        if path.endswith(ANYTHING):
+            continue
+        needed = PRIVILEGES.needed(method, path)
+        # One's own session is one that there is: its route says 404 for this.
+        self_counts = path.startswith(f"{SESSIONS}/")
+        for role, privileges in ROLES.items():
+            held = set(privileges) - (set() if self_counts else {"ConfigureSelf"})
+            body = None if method in ("GET", "HEAD", "DELETE") else {"Bogus": 1}
+            answer = await shared_house.client.request(
+                method, path, json=body, auth=users[role]
+            )
+            refused = answer.status_code == 403
+            assert refused is not bool(needed & held), f"{role} {method} {path}"
 
 
 @pytest.mark.parametrize("method", [*METHODS, "FAKEMETHODFORTEST"])
 async def test_no_path_behind_the_login_is_open(
     shared_house: House, method: str
 ) -> None:
-    for path in (SYSTEM, ACCOUNTS, f"{ROOT}/TaskService", f"{ROOT}/Nothing", "/"):
+    known = (SYSTEM, ACCOUNTS, f"{ROOT}/TaskService", SESSION_SERVICE, f"{SESSIONS}/x")
+    for path in (*known, f"{ROOT}/Nothing", f"{SESSIONS}/x/Members", "/"):
         request = shared_house.client.build_request(method, path)
         answer = await shared_house.client.send(request, auth=None)
         assert answer.status_code == 401
@@ -99,6 +132,16 @@ async def test_no_path_behind_the_login_is_open(
         ("HEAD", ACCOUNTS, "Login"),
         ("GET", f"{ACCOUNT_SERVICE}/Roles/ReadOnly", "Login"),
         ("GET", f"{SYSTEM}/ResetActionInfo", "Login"),
+        ("GET", f"{ROOT}/Registries", "Login"),
+        ("GET", f"{ROOT}/Registries/x", "Login"),
+        ("GET", f"{ROOT}/JsonSchemas", "Login"),
+        ("GET", f"{ROOT}/JsonSchemas/x", "Login"),
+        ("GET", GATEWAY, "Login"),
+        ("GET", f"{GATEWAY}/LogServices", "Login"),
+        ("GET", f"{GATEWAY}/LogServices/Audit", "Login"),
+        ("GET", f"{GATEWAY}/LogServices/Audit/Entries", "ConfigureManager"),
+        ("GET", f"{GATEWAY}/LogServices/Audit/Entries/1", "ConfigureManager"),
+        ("GET", f"{GATEWAY}/LogServices/Audit/Entries/1/x", "ConfigureManager"),
         ("POST", f"{SYSTEM}/Actions/ComputerSystem.Reset", "ConfigureComponents"),
         ("PATCH", SYSTEM, "ConfigureComponents"),
         ("PUT", f"{SYSTEM}/Bios/Settings", "ConfigureComponents"),
@@ -122,6 +165,12 @@ async def test_no_path_behind_the_login_is_open(
         ("PATCH", f"{ACCOUNTS}/nobody", "ConfigureUsers"),
         ("DELETE", f"{ACCOUNTS}/nobody", "ConfigureUsers"),
         ("PATCH", ACCOUNT_SERVICE, "ConfigureUsers"),
+        ("GET", SESSION_SERVICE, "Login"),
+        ("PATCH", SESSION_SERVICE, "ConfigureManager"),
+        ("GET", SESSIONS, "Login"),
+        ("GET", f"{SESSIONS}/x", "ConfigureSelf"),
+        ("DELETE", f"{SESSIONS}/x", "ConfigureSelf"),
+        ("PATCH", f"{SESSIONS}/x/y", "ConfigureManager"),
         (
             "POST",
             f"{MANAGER}/RemoteAccountService/Accounts",

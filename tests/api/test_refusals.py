@@ -26,6 +26,7 @@ VOLUMES = f"{SYSTEM}/Storage/1/Volumes"
 SOURCES = f"{ROOT}/AggregationService/AggregationSources"
 SIMPLE_UPDATE = f"{ROOT}/UpdateService/Actions/UpdateService.SimpleUpdate"
 JSON = {"Content-Type": "application/json"}
+RESET_BIOS = "/redfish/v1/Systems/bmc1.1/Bios/Actions/Bios.ResetBios"
 IMAGE = {"ImageURI": "http://images/1.2.3.bin"}
 ON = {"ResetType": "On"}
 
@@ -236,6 +237,28 @@ async def test_body_of_another_media_type_is_415(
     response = await house.client.post(RESET, content=content, headers=headers)
     assert response.status_code == 415
     assert message_keys(response) == ["HeaderInvalid"]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", ""])
+async def test_empty_body_of_another_media_type_is_415(house: House, kind: str) -> None:
+    before = house.executions("bmc1")
+    for content in (b"", b" \r\n"):
+        response = await house.client.post(
+            RESET_BIOS, content=content, headers={"Content-Type": kind}
+        )
+        assert response.status_code == 415
+        assert message_keys(response) == ["HeaderInvalid"]
+    assert house.executions("bmc1") == before
+
+
+@pytest.mark.parametrize("headers", [{}, JSON])
+async def test_empty_body_needs_no_media_type(
+    house: House, headers: dict[str, str]
+) -> None:
+    uri = "/redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate"
+    response = await house.client.post(uri, headers=headers)
+    assert response.status_code == 400
+    assert message_keys(response) == ["ActionParameterMissing"]
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,8 @@ async def test_versions_lead_to_the_root(house: House) -> None:
     assert root["@odata.id"] == f"{ROOT}/"
     assert root["Tasks"] == {"@odata.id": f"{ROOT}/TaskService"}
     assert root["Systems"] == {"@odata.id": f"{ROOT}/Systems"}
-    assert "Sessions" not in root["Links"]
+    sessions = {"@odata.id": f"{ROOT}/SessionService/Sessions"}
+    assert root["Links"]["Sessions"] == sessions
 
 
 async def test_odata_document_lists_what_the_root_links_to(house: House) -> None:

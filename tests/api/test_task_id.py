@@ -37,7 +37,7 @@ async def test_chosen_id_names_the_task(house: House) -> None:
     run = await house.temporal.get_workflow_handle("rack.7_reset-1").describe()
     assert accepted.status_code == 202
     assert accepted.headers["Task-Id"] == accepted.json()["Id"] == "rack.7_reset-1"
-    assert accepted.headers["Link"] == f'<{TASKS}/rack.7_reset-1>; rel="task"'
+    assert f'<{TASKS}/rack.7_reset-1>; rel="task"' in accepted.headers["Link"]
     monitor = f"{MONITORS}/rack.7_reset-1~{run.run_id}"
     assert accepted.headers["Location"] == accepted.json()["TaskMonitor"] == monitor
     assert (await house.final(accepted)).status_code == 204

@@ -79,7 +79,25 @@ async def test_secrets_are_private(running: Running) -> None:
 
 async def test_output_names_first_request(running: Running) -> None:
     await running.until_ready()
-    assert "curl -su admin:" in (running.directory / "output").read_text()
+    output = running.directory / "output"
+    await until(lambda: "curl -su admin:" in output.read_text(), 10)
+
+
+async def test_web_ui_has_the_codec_of_the_api(running: Running) -> None:
+    ready = await running.until_ready()
+    page = f"{ready['api']}/codec/login"
+    async with httpx.AsyncClient() as client:
+        settings = await client.get(f"{ready['temporal_ui']}/api/v1/settings")
+        assert settings.json()["Codec"]["Endpoint"] == f"{ready['api']}/codec"
+        assert (await client.get(page)).is_success
+        headers = {
+            "Origin": ready["temporal_ui"],
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "content-type,x-namespace",
+        }
+        endpoint = f"{ready['api']}/codec/decode"
+        assert (await client.options(endpoint, headers=headers)).is_success
+    await until(lambda: page in (running.directory / "output").read_text(), 10)
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -132,7 +150,7 @@ async def test_directory_is_for_one(running: Running) -> None:
 
 async def test_sigterm_leaves_nothing_but_data(tmp_path: Path) -> None:
     options = ("--systems", "1", "--bmcs", "0")
-    password = {"TASKFISH_ADMIN_PASSWORD": "chosen"}
+    password = {"TASKFISH_ADMIN_PASSWORD": "chosen-one"}
     first = await start(tmp_path, *options, **password)
     before = await first.until_ready()
     children = descendants(first.process.pid)
@@ -149,7 +167,7 @@ async def test_sigterm_leaves_nothing_but_data(tmp_path: Path) -> None:
     await second.stop()
     changing = {"pids": None}
     assert after | changing == before | changing
-    assert after["password"] == "chosen"
+    assert after["password"] == "chosen-one"
 
 
 async def test_killed_dev_leaves_no_process(tmp_path: Path) -> None:

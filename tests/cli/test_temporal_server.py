@@ -79,6 +79,14 @@ def test_command_has_settings_that_matter(tmp_path: Path) -> None:
     assert "history.timerProcessorMaxPollRPS=200" in command
 
 
+def test_web_ui_gets_the_codec_endpoint(tmp_path: Path) -> None:
+    endpoint = "http://127.0.0.1:8000/codec"
+    command = command_line(tmp_path / "temporal.db", 7233, 8233, endpoint)
+    assert command[command.index("--ui-codec-endpoint") + 1] == endpoint
+    headless = command_line(tmp_path / "temporal.db", 7233, None, endpoint)
+    assert "--ui-codec-endpoint" not in headless
+
+
 def test_missing_executable_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

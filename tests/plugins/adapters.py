@@ -14,7 +14,12 @@ from taskfish.redfish.sources import ConnectionMethod, Source, SourceOptions
 from taskfish.redfish.task import PluginTask, TaskReport
 from taskfish.settings import Settings
 
-SETTINGS = Settings(connect_timeout=1, read_timeout=2, submit_answer_timeout=3)
+SETTINGS = Settings(
+    connect_timeout=1,
+    read_timeout=2,
+    submit_answer_timeout=3,
+    allow_local_addresses=True,
+)
 ADDRESS = "10.24.0.4"
 
 

@@ -18,7 +18,12 @@ from tests.plugins.scripted_service import ScriptedService, http, scripted
 
 GET = Call("GET", "/redfish/v1")
 POST = Call("POST", "/redfish/v1/Systems", body={"Name": "one"})
-HASTY = Settings(connect_timeout=0.1, read_timeout=0.1, submit_answer_timeout=0.1)
+HASTY = Settings(
+    connect_timeout=0.1,
+    read_timeout=0.1,
+    submit_answer_timeout=0.1,
+    allow_local_addresses=True,
+)
 
 
 @asynccontextmanager

@@ -57,6 +57,10 @@ def test_every_entity_of_the_schemas_has_a_row() -> None:
         ("GET", TASK, "Login"),
         ("PATCH", f"{ROOT}/TaskService", "ConfigureManager"),
         ("OPTIONS", SYSTEM, "Login"),
+        ("GET", f"{ROOT}/SessionService", "Login"),
+        ("PATCH", f"{ROOT}/SessionService", "ConfigureManager"),
+        ("GET", f"{ROOT}/SessionService/Sessions", "Login"),
+        ("POST", f"{ROOT}/SessionService/Sessions", "Login"),
         ("GET", f"{ROOT}/TaskService/TaskMonitors/x", "Login"),
         ("PATCH", f"{ROOT}/TaskService/TaskMonitors/x", "ConfigureManager"),
         ("PATCH", TASK, "ConfigureManager"),
@@ -160,6 +164,13 @@ def test_ones_own_password_needs_configure_self() -> None:
     assert PRIVILEGES.needed_for_property("PATCH", path, "RoleId") is None
     assert PRIVILEGES.needed_for_property("DELETE", path, "Password") is None
     assert PRIVILEGES.needed_for_any_property("PATCH", SYSTEM) == frozenset()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_ones_own_session_needs_configure_self(method: str) -> None:
+    path = f"{ROOT}/SessionService/Sessions/x"
+    assert PRIVILEGES.needed(method, path) == {"ConfigureManager", "ConfigureSelf"}
+    assert PRIVILEGES.needed("PATCH", path) == {"ConfigureManager"}
 
 
 def test_roles_are_the_predefined_ones() -> None:

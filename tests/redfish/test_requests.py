@@ -158,3 +158,12 @@ def test_errors_never_show_a_password() -> None:
 def test_unknown_vendor_parts_of_a_source_are_ignored() -> None:
     body = {**SOURCE, "Oem": {"Acme": {"Rack": 7}}}
     assert NewSourceBody.model_validate(body).oem is not None
+
+
+@pytest.mark.parametrize("name", ["UserName", "Name"])
+@pytest.mark.parametrize("value", ["a\0b", "a\r\nX-Injected: 1", "\x7f", "a" * 256])
+def test_name_of_a_source_has_no_control_characters(name: str, value: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        NewSourceBody.model_validate({**SOURCE, name: value})
+    (message,) = messages_of(caught.value)
+    assert message.message_id.endswith("PropertyValueFormatError")

@@ -91,6 +91,29 @@ async def test_task_whose_start_is_not_known_may_be_any(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_start_that_is_seen_on_the_way_tells_a_task_from_a_later_one(
+    tmp_path: Path,
+) -> None:
+    store = await a_store(tmp_path)
+    journal, uri = Journal(store), "/taskmon/1"
+    await journal.begin(KEY, "rack7", None)
+    await journal.answered(KEY, {}, plugin_task=uri)
+    await journal.finished(KEY, {}, started=NOW)
+    assert await journal.follows("rack7", uri, NOW)
+    assert not await journal.follows("rack7", uri, _minutes_from_now(1))
+    await store.close()
+
+
+async def test_start_of_the_answer_stays(tmp_path: Path) -> None:
+    store = await a_store(tmp_path)
+    journal, uri = Journal(store), "/taskmon/1"
+    await journal.begin(KEY, "rack7", None)
+    await journal.answered(KEY, {}, plugin_task=uri, started=NOW)
+    await journal.finished(KEY, {}, started=_minutes_from_now(1))
+    assert await journal.follows("rack7", uri, NOW)
+    await store.close()
+
+
 async def test_created_resource_belongs_to_the_sending_that_made_it(
     tmp_path: Path,
 ) -> None:

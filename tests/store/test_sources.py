@@ -13,7 +13,7 @@ from taskfish.redfish.inventory import Member
 from taskfish.redfish.sources import ConnectionMethod, Source, SourceOptions
 from taskfish.store.database import Store
 from taskfish.store.inventory import Inventory
-from taskfish.store.sources import Sources
+from taskfish.store.sources import SourceChanges, Sources
 from taskfish.store.tables import members
 from taskfish.store.tables import sources as table
 from tests.store.stores import opened
@@ -221,7 +221,8 @@ async def test_changed_credentials_end_a_refusal(store: Store) -> None:
     await sources.note_refused(source())
     before = await sources.access("rack7")
     options = SourceOptions(poll_seconds=1)
-    await sources.change("rack7", "root", None, options)
+    given = SourceChanges(user_name="root", password=None, options=options)
+    assert await sources.change("rack7", given)
     after = await sources.access("rack7")
     assert before is not None
     assert after is not None
@@ -234,11 +235,62 @@ async def test_changed_credentials_end_a_refusal(store: Store) -> None:
 async def test_refusal_of_older_credentials_does_not_count(store: Store) -> None:
     sources = Sources(store)
     await sources.add(source(), "task-1")
-    await sources.change("rack7", "root", None, SourceOptions())
+    await sources.change("rack7", SourceChanges(user_name="root"))
     await sources.note_refused(source())
     access = await sources.access("rack7")
     assert access is not None
     assert not access.refused
+
+
+async def test_changes_at_once_do_not_undo_each_other(store: Store) -> None:
+    sources = Sources(store)
+    await sources.add(source(), "task-1")
+    changes = [
+        SourceChanges(password=SecretStr("new")),
+        SourceChanges(user_name="root"),
+        *(
+            SourceChanges(options=SourceOptions(**{name: value}))
+            for name, value in {
+                "fingerprint": "AB",
+                "poll_seconds": 7,
+                "max_concurrent_requests": 9,
+            }.items()
+        ),
+    ]
+    made = await asyncio.gather(*(sources.change("rack7", each) for each in changes))
+    record = await sources.get("rack7")
+    assert made == [True] * len(changes)
+    assert record is not None
+    assert record.source.password == SecretStr("new")
+    assert record.source.user_name == "root"
+    assert record.source.options == SourceOptions(
+        fingerprint="AB", poll_seconds=7, max_concurrent_requests=9
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        SourceChanges(password=SecretStr("swordfish")),
+        SourceChanges(user_name="root"),
+        SourceChanges(options=SourceOptions(fingerprint="AB")),
+    ],
+)
+async def test_source_that_is_not_as_it_was_seen_stays(
+    store: Store, change: SourceChanges
+) -> None:
+    sources = Sources(store)
+    await sources.add(source(), "task-1")
+    seen = await sources.get("rack7")
+    await sources.note_health("rack7", answers=False)
+    assert await sources.change("rack7", change, seen)
+    after = await sources.get("rack7")
+    assert not await sources.change("rack7", SourceChanges(user_name="x"), seen)
+    assert not await sources.remove("rack7", seen=seen)
+    assert await sources.get("rack7") == after
+    assert await sources.remove("rack7", seen=after)
+    assert not await sources.change("rack7", change)
+    assert not await sources.remove("rack7", seen=after)
 
 
 async def test_changed_credentials_of_a_plugin_end_refusals_behind_it(
@@ -248,7 +300,7 @@ async def test_changed_credentials_of_a_plugin_end_refusals_behind_it(
     await sources.add(source(options=SourceOptions(plugin="plugin")), "task-1")
     await sources.add(source("plugin", "10.0.0.1", method=ConnectionMethod.ODIM), "t")
     await sources.note_refused(source())
-    await sources.change("plugin", "root", None, SourceOptions())
+    await sources.change("plugin", SourceChanges(user_name="root"))
     access = await sources.access("rack7")
     assert access is not None
     assert not access.refused

@@ -50,9 +50,9 @@ async def add(house: House, *source: Any) -> None:
 
 async def create_account(house: House) -> httpx.Response:
     """Send the creation of an account at bmc1, with a password; return its 202."""
-    managers = await house.client.get("/redfish/v1/Managers")
-    (manager,) = managers.json()["Members"]
-    uri = f"{manager['@odata.id']}/RemoteAccountService/Accounts"
+    managers = (await house.client.get("/redfish/v1/Managers")).json()["Members"]
+    (manager,) = (uri for each in managers if "/bmc1." in (uri := each["@odata.id"]))
+    uri = f"{manager}/RemoteAccountService/Accounts"
     body = {"UserName": "operator", "Password": "s3cret-w0rd", "RoleId": "Operator"}
     return await house.change("POST", uri, body)
 
@@ -63,12 +63,13 @@ async def until(
     """Wait until the condition holds; fail when it does not in time."""
     async with asyncio.timeout(seconds):
         while True:
-            holds = condition()
+            holds, pause = condition(), 0.01
             if isinstance(holds, Awaitable):
-                holds = await holds
+                # It asks somebody: more often would only keep the machine busy.
+                holds, pause = await holds, 0.03
             if holds:
                 return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
 
 
 async def until_executed(house: House, machine: str = "bmc1", times: int = 1) -> None:

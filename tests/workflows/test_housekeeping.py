@@ -9,6 +9,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.housekeeping import KEPT_FOR, HousekeepingActivities
 from activities.open_places import OpenPlaces
 from activities.reset_gate import ResetGate
+from taskfish.store.audit import AuditLog, NumberedRecord
 from taskfish.store.journal import Journal, JournalKey
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
@@ -22,7 +23,7 @@ ACCOUNTS = "/redfish/v1/Managers/bmc1.1/RemoteAccountService/Accounts"
 ACCOUNT = {"UserName": "eve", "Password": "hush-hush-1", "RoleId": "ReadOnly"}
 
 
-def housekeeping(house: House) -> HousekeepingActivities:
+def housekeeping(house: House, **changes: int) -> HousekeepingActivities:
     """Return the activities, for which every kept secret is old enough."""
     return HousekeepingActivities(
         house.temporal,
@@ -32,6 +33,8 @@ def housekeeping(house: House) -> HousekeepingActivities:
         SecretBodies(house.store),
         OpenPlaces(house.temporal, Turns(house.store)),
         ResetGate(house.temporal, ResetWaits(house.store)),
+        AuditLog(house.store),
+        house.settings.model_copy(update=changes),
         longest_start=timedelta(0),
     )
 
@@ -91,3 +94,17 @@ async def test_housekeeping_is_scheduled_once(house: House) -> None:
     await until(is_there)
     await house.stop_worker()
     await house.start_worker()
+
+
+async def test_audit_log_keeps_its_newest_records(house: House) -> None:
+    async def changes() -> list[NumberedRecord]:
+        kept = await AuditLog(house.store).page(1000)
+        return [record for record in kept if record.event == "Change"]
+
+    for uri in ("TaskService", "AccountService", "SessionService"):
+        await house.client.patch(f"/redfish/v1/{uri}", json={"@odata.id": uri})
+    newest = (await changes())[:2]
+    await ActivityEnvironment().run(housekeeping(house, audit_entries=2).sweep)
+    assert await changes() == newest
+    await ActivityEnvironment().run(housekeeping(house, audit_days=1).sweep)
+    assert await changes() == newest

@@ -94,6 +94,8 @@ class Modes(BaseModel):
     token_requests: Annotated[int, Field(ge=0)] | None = None
     """Requests after which a token gives 401."""
     auth_required: bool = True
+    headers: dict[str, str] = {}
+    """Sent with every answer, in place of those of the same name."""
 
     def merged(self, changes: dict[str, JsonValue]) -> "Modes":
         """Return these modes with `changes`; ValidationError if they are not modes."""

@@ -19,7 +19,7 @@ dev: setup
 	$(BIN)/taskfish dev
 
 test: setup
-	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 
 chaos: setup
 	$(BIN)/python -m tests.chaos $(CHAOS)

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from temporalio.client import Client
 
 from activities.removal import TaskRemoval
@@ -120,6 +121,7 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
         openapi_url=None,
+        routes=_routes(),
     )
     app.add_middleware(ConditionalGet)
     app.add_middleware(Auditing)
@@ -128,11 +130,7 @@ def create_app(
     app.add_middleware(HeaderLimits)
     app.add_middleware(Front)
     add_error_handlers(app)
-    for router in OPEN:
-        app.include_router(router, dependencies=[Depends(_no_query)])
-    app.include_router(_behind_login())
-    document = openapi.document(OPEN, [part.router for part in PARTS])
-    app.state.openapi = openapi.written(document)
+    app.state.openapi = _openapi()
     return app
 
 
@@ -174,15 +172,29 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     )
 
 
-def _behind_login() -> APIRouter:
-    """Return all routes that need a login, the last of which refuses what is left."""
-    router = APIRouter(dependencies=[Depends(privileged), Depends(_no_query)])
+@cache
+def _routes() -> list[BaseRoute]:
+    """Return all routes, the last of which refuses what is left.
+
+    They know nothing of an app, and FastAPI takes a moment for each of them.
+    """
+    routes = APIRouter()
+    for router in OPEN:
+        routes.include_router(router, dependencies=[Depends(_no_query)])
+    behind_login = APIRouter(dependencies=[Depends(privileged), Depends(_no_query)])
     for part in PARTS:
-        router.include_router(part.router)
-    router.add_api_route(
+        behind_login.include_router(part.router)
+    behind_login.add_api_route(
         "/{path:path}", refuse_unknown, methods=list(METHODS), include_in_schema=False
     )
-    return router
+    routes.include_router(behind_login)
+    return routes.routes
+
+
+@cache
+def _openapi() -> bytes:
+    """Return the OpenAPI document of the routes."""
+    return openapi.written(openapi.document(OPEN, [part.router for part in PARTS]))
 
 
 async def _no_query(request: Request) -> None:

@@ -29,7 +29,7 @@ from taskfish.store.tables import turns as table
 from taskfish.store.turns import Turns
 from taskfish.temporal import data_converter
 from tests.store.stores import KEYRING, opened
-from tests.workflows.houses import until
+from tests.workflows.houses import answered, until
 
 SYSTEM, OTHER = "/redfish/v1/Systems/rack7.1", "/redfish/v1/Systems/rack7.2"
 
@@ -339,7 +339,8 @@ async def test_sweep_forgets_the_ended_and_keeps_the_open(line: Line) -> None:
     await line.open("young")
     await ended.terminate()
     moment = datetime.now(UTC) - LONGEST_START / 2
-    await OpenPlaces(line.temporal, line.turns).sweep(moment)
+    places = OpenPlaces(line.temporal, line.turns)
+    await answered(lambda: places.sweep(moment))
     assert await line.names() == ["open", "young"]
     assert await line.turns.on([OTHER]) == []
 

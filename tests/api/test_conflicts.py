@@ -23,7 +23,13 @@ from tests.api.test_service import without_temporal
 from tests.conftest import KEY
 from tests.house import House
 from tests.worker_process import worker_process
-from tests.workflows.houses import bmc_house, until, until_executed, words_of
+from tests.workflows.houses import (
+    answered,
+    bmc_house,
+    until,
+    until_executed,
+    words_of,
+)
 
 BMC, NODE = "/redfish/v1/Systems/bmc1.1", "/redfish/v1/Systems/node1.1"
 RESET = "Actions/ComputerSystem.Reset"
@@ -75,7 +81,8 @@ async def until_behind(
 async def on_the_machine(house: House, system: str = BMC) -> list[str]:
     """Return the Ids of the tasks that have a place on a system, the ended swept."""
     turns = Turns(house.store)
-    await OpenPlaces(house.temporal, turns).sweep(datetime.now(UTC))
+    places = OpenPlaces(house.temporal, turns)
+    await answered(lambda: places.sweep(datetime.now(UTC)))
     return [place.task_id for place in await turns.on([system])]
 
 

@@ -17,7 +17,7 @@ from taskfish.store.reset_waits import ResetWaits
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.turns import Turns
 from tests.house import House
-from tests.workflows.houses import until
+from tests.workflows.houses import answered, until
 
 ACCOUNTS = "/redfish/v1/Managers/bmc1.1/RemoteAccountService/Accounts"
 ACCOUNT = {"UserName": "eve", "Password": "hush-hush-1", "RoleId": "ReadOnly"}
@@ -39,6 +39,12 @@ def housekeeping(house: House, **changes: int) -> HousekeepingActivities:
     )
 
 
+async def sweep(house: House, **changes: int) -> int:
+    """Sweep once, with some other settings."""
+    activity = housekeeping(house, **changes).sweep
+    return await answered(lambda: ActivityEnvironment().run(activity))
+
+
 async def kept(house: House) -> list[str]:
     found = await SecretBodies(house.store).kept_before(datetime.now(UTC))
     return list(found.values())
@@ -47,8 +53,7 @@ async def kept(house: House) -> list[str]:
 async def test_secrets_of_an_open_task_are_kept(house: House) -> None:
     await house.stop_worker()
     accepted = await house.change("POST", ACCOUNTS, ACCOUNT)
-    swept = await ActivityEnvironment().run(housekeeping(house).sweep)
-    assert swept == 0
+    assert await sweep(house) == 0
     assert accepted.json()["Id"] in await kept(house)
 
 
@@ -56,13 +61,13 @@ async def test_secrets_of_a_killed_task_are_swept(house: House) -> None:
     await house.stop_worker()
     accepted = await house.change("POST", ACCOUNTS, ACCOUNT)
     await house.workflow(accepted).terminate()
-    await ActivityEnvironment().run(housekeeping(house).sweep)
+    await sweep(house)
     assert accepted.json()["Id"] not in await kept(house)
 
 
 async def test_secrets_of_a_task_that_never_started_are_swept(house: House) -> None:
     await SecretBodies(house.store).keep({"Password": "x"}, "Never-started-1")
-    await ActivityEnvironment().run(housekeeping(house).sweep)
+    await sweep(house)
     assert "Never-started-1" not in await kept(house)
 
 
@@ -76,7 +81,7 @@ async def test_old_journal_rows_are_pruned(house: House) -> None:
     journal = Journal(house.store)
     key = JournalKey(workflow_id="w", run_id="r", step="submit-1")
     await journal.begin(key, "bmc1", None)
-    await ActivityEnvironment().run(housekeeping(house).sweep)
+    await sweep(house)
     assert await journal.entry(key) is not None
     await journal.prune(datetime.now(UTC) + KEPT_FOR)
     assert await journal.entry(key) is None
@@ -104,7 +109,7 @@ async def test_audit_log_keeps_its_newest_records(house: House) -> None:
     for uri in ("TaskService", "AccountService", "SessionService"):
         await house.client.patch(f"/redfish/v1/{uri}", json={"@odata.id": uri})
     newest = (await changes())[:2]
-    await ActivityEnvironment().run(housekeeping(house, audit_entries=2).sweep)
+    await sweep(house, audit_entries=2)
     assert await changes() == newest
-    await ActivityEnvironment().run(housekeeping(house, audit_days=1).sweep)
+    await sweep(house, audit_days=1)
     assert await changes() == newest

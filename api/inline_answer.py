@@ -20,7 +20,7 @@ from api.starting import StartedTask
 from api.task_resources import task_resource
 from api.task_view import TaskView
 from api.temporal_faults import TEMPORAL_FAULTS
-from taskfish.errors import TransientError
+from taskfish.errors import TaskGoneError, TransientError
 from taskfish.redfish.task import TaskState
 from taskfish.store.accounts import AcceptedForm
 
@@ -39,7 +39,7 @@ async def answer_started(
     task has started. A cancelled task has no final answer: its 202 says that it was.
     """
     note_applied(request, wait)
-    with suppress(TransientError):
+    with suppress(TransientError, TaskGoneError):
         final = await _final_answer(request, gateway, started, wait)
         if final is not None:
             return final

@@ -21,7 +21,7 @@ from api.last_words import Killing
 from api.task_commands import CANCEL_SIGNAL
 from api.task_labels import labels_of
 from api.task_view import ITS_SOURCE
-from api.temporal_faults import TEMPORAL_FAULTS, unavailable
+from api.temporal_faults import TEMPORAL_FAULTS, unread
 from taskfish.redfish.task import TaskState
 from taskfish.temporal import RPC_TIMEOUT, TASK_STATE
 from workflows.orders import SOMEBODY
@@ -39,7 +39,8 @@ _SOME_TIME_AGO = 50
 class TaskHistory:
     """The end of one run's history, the newest event first.
 
-    Raises `TemporalUnavailableError` when Temporal is silent.
+    Raises `TemporalUnavailableError` when Temporal is silent, `TaskGoneError` if the
+    run was removed meanwhile.
     """
 
     def __init__(self, client: Client, run: WorkflowExecutionDescription) -> None:
@@ -118,7 +119,7 @@ class TaskHistory:
                 request, timeout=RPC_TIMEOUT
             )
         except TEMPORAL_FAULTS as error:
-            raise unavailable(error) from error
+            raise unread(error) from error
         return found.history.events
 
     async def _values(self, payloads: Sequence[Any]) -> list[Any]:

@@ -23,7 +23,13 @@ from api.task_view import (
     is_cancel_requested,
     open_view,
 )
-from api.temporal_faults import TEMPORAL_FAULTS, says_no_such_run, unavailable
+from api.temporal_faults import (
+    TEMPORAL_FAULTS,
+    says_no_such_run,
+    unavailable,
+    unread,
+)
+from taskfish.errors import TaskGoneError
 from taskfish.redfish.messages import base_message
 from taskfish.redfish.task import Answer, TaskState
 from taskfish.redfish.verdicts import failed_answer
@@ -66,10 +72,15 @@ class TaskReader:
         attributes = description.typed_search_attributes
         if description.parent_id or attributes.get(TASK_OPERATION) is None:
             return None
-        return await self._view(description)
+        try:
+            return await self._view(description)
+        except TaskGoneError:
+            return None
 
     async def answer(self, view: TaskView) -> Answer:
-        """Return the final answer of an ended task."""
+        """Return the final answer of an ended task; raise `TaskGoneError` if it was
+        removed meanwhile.
+        """
         handle = self._client.get_workflow_handle(
             view.id, run_id=view.run_id, result_type=Answer
         )
@@ -78,7 +89,7 @@ class TaskReader:
         except WorkflowFailureError as failure:
             return _failure_answer(view, failure.cause)
         except TEMPORAL_FAULTS as error:
-            raise unavailable(error) from error
+            raise unread(error) from error
         return Answer.model_validate(result)
 
     async def runs(

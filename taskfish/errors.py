@@ -17,6 +17,7 @@ TaskfishError
 │   ├── AbortRefusedError        the source does not abort its task
 │   ├── PauseRefusedError        the source does not pause its task, or resume it
 │   ├── SourceUnknownError       no such AggregationSource (any more)
+│   ├── TaskGoneError            the task was removed while it was read
 │   ├── SecretsGoneError         the secrets of a change were deleted before it was sent
 │   ├── UndecryptableError       a stored value cannot be decrypted
 │   └── ConfigurationError       this process is set up wrongly
@@ -131,6 +132,12 @@ class SourceUnknownError(PermanentError):
     """There is no such AggregationSource, or not any more."""
 
     message_key = "ResourceNotFound"
+
+
+class TaskGoneError(PermanentError):
+    """The task was there a moment ago, and has been removed while it was read."""
+
+    message_key = "ResourceMissingAtURI"
 
 
 class SecretsGoneError(PermanentError):

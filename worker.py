@@ -28,6 +28,8 @@ from temporalio.worker import Worker
 from activities.abort import AbortActivities
 from activities.apply_time import ApplyTimeActivities
 from activities.completion import CompletionActivities
+from activities.event_log import EventLogActivities
+from activities.event_reconciler import EventReconciler
 from activities.housekeeping import HOUSEKEEPING, HousekeepingActivities
 from activities.look import LookActivities
 from activities.machine_state import MachineState
@@ -49,6 +51,7 @@ from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings, load_settings
 from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
+from taskfish.store.event_log import EventLog
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
 from taskfish.store.monitor_reads import MonitorReads
@@ -62,6 +65,7 @@ from taskfish.temporal import RPC_TIMEOUT, connect, waiting_queue
 from workflows.add_aggregation_source import AddAggregationSource
 from workflows.housekeeping import Housekeeping
 from workflows.plugin_operation import PluginOperation
+from workflows.reconcile_events import ReconcileEvents
 from workflows.remove_ended_tasks import RemoveEndedTasks
 from workflows.watch_source import WatchSource
 
@@ -109,9 +113,17 @@ class WorkerProcess:
         self._aborting = AbortActivities(self._connections)
         self._pausing = PauseActivities(self._connections)
         turns = Turns(store)
+        event_log = EventLog(store)
+        self._event_log = EventLogActivities(event_log)
+        self._reconciling = EventReconciler(client, event_log, settings.task_queue)
         self._turns = TurnActivities(client, turns)
         self._completing = CompletionActivities(
-            client, self._connections, journal, secret_bodies, machine_state
+            client,
+            self._connections,
+            journal,
+            secret_bodies,
+            machine_state,
+            event_log,
         )
         self._sources = SourceActivities(
             client, self._connections, sources, inventory, settings.task_queue
@@ -126,12 +138,15 @@ class WorkerProcess:
             OpenPlaces(client, turns),
             reset_gate,
             AuditLog(store),
+            event_log,
             settings,
         )
         self._retention = RetentionActivities(
             client,
             ServiceSettings(store, settings),
-            TaskRemoval(client, journal, monitor_reads, Requests(store), turns),
+            TaskRemoval(
+                client, journal, monitor_reads, Requests(store), turns, event_log
+            ),
         )
         self._watching = WatchActivities(
             self._connections,
@@ -147,6 +162,7 @@ class WorkerProcess:
             for worker in (self._acting_worker(), self._waiting_worker()):
                 await stack.enter_async_context(worker)
             await self._sources.watch_all()
+            await self._reconciling.start()
             await self._schedule_housekeeping()
             logger.info("the worker is ready")
             await stopped.wait()
@@ -195,8 +211,11 @@ class WorkerProcess:
                 WatchSource,
                 Housekeeping,
                 RemoveEndedTasks,
+                ReconcileEvents,
             ],
             activities=[
+                self._event_log.append_event,
+                self._event_log.append_end,
                 self._submitting.submit,
                 self._submitting.forget_secrets,
                 self._apply_times.apply_times,
@@ -226,6 +245,7 @@ class WorkerProcess:
                 self._apply_times.await_reset,
                 self._turns.await_turn,
                 self._watching.watch_source,
+                self._reconciling.reconcile_events,
             ],
             max_concurrent_activities=self._settings.max_waiting_tasks,
             max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

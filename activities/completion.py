@@ -32,6 +32,8 @@ from taskfish.redfish.echoes import Echoes
 from taskfish.redfish.limits import MAX_JOURNAL_BODY, cut
 from taskfish.redfish.messages import Message
 from taskfish.redfish.task import PluginTask, TaskReport, TaskState
+from taskfish.redfish.task_events import TaskSubject
+from taskfish.store.event_log import EventLog
 from taskfish.store.journal import Journal, JournalKey
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.temporal import RPC_TIMEOUT
@@ -40,6 +42,8 @@ FIRST_PAUSE = 0.2
 LONGEST_RETRY_AFTER = 60.0
 LONGEST_SILENT_PAUSE = 10.0
 """How long a source that does not answer is left alone at most."""
+A_PROGRESS_AT_LEAST = 1.0
+"""How many seconds lie between two events of a task's progress."""
 LAST_POLL_AT_MOST = 5.0
 """How long the stop of a worker waits for a poll: it may bring a final answer that
 its source gives only once."""
@@ -90,7 +94,8 @@ class FollowRequest(BaseModel):
     the task shows as Interrupted. After `deadline` it is not waited for any longer.
     `grace_after` is what an earlier wait had seen at its own deadline: this one is the
     time to abort it, and nothing stops its clock. `secret_body` refers to the body with
-    its secrets, which the source's words are not to repeat.
+    its secrets, which the source's words are not to repeat. `subject` is what the
+    events of its progress are about, None if there are to be none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -104,6 +109,7 @@ class FollowRequest(BaseModel):
     deadline: datetime | None = None
     grace_after: Progress | None = None
     secret_body: str | None = None
+    subject: TaskSubject | None = None
 
 
 class Ended(BaseModel):
@@ -154,6 +160,7 @@ class Observed(BaseModel):
     sequence: int
     state: TaskState
     run_id: str | None = None
+    percent: int = 0
 
 
 class CompletionActivities:
@@ -166,12 +173,14 @@ class CompletionActivities:
         journal: Journal,
         secret_bodies: SecretBodies,
         machine_state: MachineState,
+        event_log: EventLog,
     ) -> None:
         self._client = client
         self._connections = connections
         self._journal = journal
         self._secret_bodies = secret_bodies
         self._machine_state = machine_state
+        self._event_log = event_log
 
     @activity.defn
     async def await_completion(self, request: FollowRequest) -> Completion:
@@ -256,6 +265,17 @@ class CompletionActivities:
         except RPCError as error:
             activity.logger.info("the state was not signalled: %s", error.status.name)
 
+    async def tell_progress(self, subject: TaskSubject, percent: int) -> bool:
+        """Append the progress to the event log; say whether that worked: a lost one
+        is made good by the next.
+        """
+        try:
+            await self._event_log.append(subject.progressed(percent, datetime.now(UTC)))
+        except StoreUnavailableError as error:
+            activity.logger.info("the progress is not in the event log: %s", error)
+            return False
+        return True
+
     async def _keep(self, request: FollowRequest, report: TaskReport) -> None:
         assert report.answer is not None, "an ended task has an answer"
         short = report.model_copy(
@@ -290,6 +310,8 @@ class _Waiting:
         self._echoes = echoes
         self._pause = FIRST_PAUSE
         self._silent_since: float | None = None
+        self._told = progress.percent
+        self._told_at = -A_PROGRESS_AT_LEAST
 
     async def until_ended(self) -> Completion:
         """Poll, tell what changed, pause; return how it ended."""
@@ -358,8 +380,22 @@ class _Waiting:
                     sequence=self._progress.sequence,
                     state=state,
                     run_id=activity.info().workflow_run_id,
+                    percent=self._progress.percent,
                 )
             )
+        await self._tell_progress()
+
+    async def _tell_progress(self) -> None:
+        """Tell subscribers how far it is, at most once a second."""
+        subject, percent = self._request.subject, self._progress.percent
+        now = time.monotonic()
+        is_new = percent > self._told and now - self._told_at >= A_PROGRESS_AT_LEAST
+        if (
+            subject is not None
+            and is_new
+            and await self._activities.tell_progress(subject, percent)
+        ):
+            self._told, self._told_at = percent, now
 
     async def _clock_in(self, state: TaskState) -> dict[str, Any]:
         """Stop or start the clock: no time counts while the task is Pending, nor

@@ -53,6 +53,7 @@ from taskfish.settings import Settings
 from taskfish.store.accounts import Accounts, first_policy
 from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
+from taskfish.store.event_log import EventLog
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
 from taskfish.store.monitor_reads import MonitorReads
@@ -137,7 +138,7 @@ def create_app(
 def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     """Put together what the routes work with."""
     sources = Sources(store)
-    monitor_reads = MonitorReads(store)
+    monitor_reads, event_log = MonitorReads(store), EventLog(store)
     audit_log = AuditLog(store)
     accounts_kept = Accounts(store, first_policy(settings))
     session_settings = SessionSettings(store, settings)
@@ -165,7 +166,12 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         session_settings=session_settings,
         service_settings=ServiceSettings(store, settings),
         removal=TaskRemoval(
-            client, Journal(store), monitor_reads, Requests(store), Turns(store)
+            client,
+            Journal(store),
+            monitor_reads,
+            Requests(store),
+            Turns(store),
+            event_log,
         ),
         audit_log=audit_log,
         trail=AuditTrail(audit_log),

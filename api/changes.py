@@ -233,6 +233,7 @@ class _NewChange:
             deadline=self._deadline,
             abort_grace=settings.abort_grace,
             apply_time=self._apply_time,
+            logs_events=True,
         )
 
     def _memo(self, claim: Claim, change: Change) -> TaskMemo:

@@ -55,6 +55,7 @@ class NewSourceTask:
             source=self.source.id,
             owner=self.owner,
             input=NewSource(
+                logs_events=True,
                 source=self.source.id,
                 uri=self.answer.headers["Location"],
                 answer=self.answer,

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
 
     from activities.sources import SourceActivities, SourceRequest
     from taskfish.redfish.messages import base_message
+    from taskfish.redfish.resources import AGGREGATION_SOURCES
     from taskfish.redfish.task import Answer, Outcome, TaskState
     from taskfish.redfish.verdicts import (
         cancelled_outcome,
@@ -19,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         outcome_of_answer,
     )
     from workflows import policies
+    from workflows.events import TaskEvents
     from workflows.task import (
         conclude,
         finished,
@@ -42,6 +44,7 @@ class NewSource(BaseModel):
     answer: Answer
     deadline: float
     heartbeat_timeout: float
+    logs_events: bool = False
 
 
 @workflow.defn(name="AggregationSource.Create")
@@ -55,13 +58,15 @@ class AddAggregationSource:
             source=new.source, task_id=workflow.info().workflow_id, uri=new.uri
         )
         self._heartbeat_timeout = timedelta(seconds=new.heartbeat_timeout)
+        events = TaskEvents("POST", AGGREGATION_SOURCES, logs=new.logs_events)
         show(TaskState.RUNNING, f"Reads what {new.source} has.")
+        events.show(TaskState.RUNNING)
         outcome = await self._admit(new)
         if outcome.state is TaskState.COMPLETED:
             await self._call(SourceActivities.start_watch, "start its watcher")
         else:
             await self._call(SourceActivities.discard_source, "forget it again")
-        return conclude(outcome)
+        return conclude(await events.end(outcome))
 
     async def _admit(self, new: NewSource) -> Outcome:
         """Try until it answers, or the deadline has passed, or somebody cancels."""

@@ -1,8 +1,8 @@
-"""Messages of DMTF's Base and TaskEvent registries, in our own words.
+"""Messages of DMTF's registries, in our own words.
 
 The ids, the numbers of arguments and the severities are the registries' own (Base
-1.22, TaskEvent 1.0; a test compares them with DMTF's files). The HTTP status that an
-error has is decided here and nowhere else.
+1.22, TaskEvent 1.0 and such; a test compares them with DMTF's files). The HTTP status
+that an error has is decided here and nowhere else.
 """
 
 import re
@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 BASE = "Base.1.22"
 TASK_EVENT = "TaskEvent.1.0"
+RESOURCE_EVENT = "ResourceEvent.1.4"
+HEARTBEAT_EVENT = "HeartbeatEvent.1.1"
 
 Severity = Literal["OK", "Warning", "Critical"]
 _PLACE = re.compile(r"%[1-9]")
@@ -254,6 +256,20 @@ _BASE: dict[str, Entry] = {
         "Check that the source speaks the protocol of its ConnectionMethod.",
         500,
     ),
+    "EventSubscriptionLimitExceeded": Entry(
+        "Critical",
+        "There are as many subscriptions as the gateway allows.",
+        "Delete subscriptions that are not needed any more.",
+        503,
+    ),
+    "EventBufferExceeded": Entry(
+        "Warning",
+        "Events were forgotten before they could be delivered.",
+        "Read the tasks and resources anew to see their present state.",
+    ),
+    "SubscriptionTerminated": Entry(
+        "OK", "The subscription has ended: no more events come.", "None."
+    ),
     "ServiceTemporarilyUnavailable": Entry(
         "Critical",
         "The service cannot do this now. Try again in %1 seconds.",
@@ -301,7 +317,22 @@ _TASK_EVENT: dict[str, Entry] = {
     "TaskProgressChanged": Entry("OK", "The task %1 is %2 percent complete.", "None."),
 }
 
-REGISTRIES: dict[str, dict[str, Entry]] = {BASE: _BASE, TASK_EVENT: _TASK_EVENT}
+_RESOURCE_EVENT: dict[str, Entry] = {
+    "ResourceCreated": Entry("OK", "The resource is there now.", "None."),
+    "ResourceRemoved": Entry("OK", "The resource is there no more.", "None."),
+    "TestMessage": Entry("OK", "This is a test of the subscription.", "None."),
+}
+
+_HEARTBEAT_EVENT: dict[str, Entry] = {
+    "RedfishServiceFunctional": Entry("OK", "The gateway is at work.", "None."),
+}
+
+REGISTRIES: dict[str, dict[str, Entry]] = {
+    BASE: _BASE,
+    TASK_EVENT: _TASK_EVENT,
+    RESOURCE_EVENT: _RESOURCE_EVENT,
+    HEARTBEAT_EVENT: _HEARTBEAT_EVENT,
+}
 
 
 def base_message(
@@ -318,6 +349,16 @@ def base_message(
 def task_message(key: str, *args: str, text: str | None = None) -> Message:
     """Build a message of the TaskEvent registry; the first argument is a Task Id."""
     return _build(TASK_EVENT, key, args, text, None, ())
+
+
+def resource_message(key: str) -> Message:
+    """Build a message of the ResourceEvent registry: the event names the resource."""
+    return _build(RESOURCE_EVENT, key, (), None, None, ())
+
+
+def heartbeat_message(key: str) -> Message:
+    """Build a message of the HeartbeatEvent registry: the gateway is at work."""
+    return _build(HEARTBEAT_EVENT, key, (), None, None, ())
 
 
 def status_of(message: Message) -> int:

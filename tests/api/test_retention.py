@@ -21,6 +21,7 @@ from temporalio.testing import ActivityEnvironment
 from activities import retention
 from activities.removal import TaskRemoval
 from activities.retention import RetentionActivities
+from taskfish.store.event_log import EventLog
 from taskfish.store.journal import Journal, JournalEntry, JournalKey
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
@@ -48,6 +49,7 @@ def removal(house: House) -> TaskRemoval:
         MonitorReads(store),
         Requests(store),
         Turns(store),
+        EventLog(store),
     )
 
 

@@ -56,7 +56,7 @@ class FollowsBeforeShowing(PluginOperation):
 
     async def _follow(self, accepted: Accepted) -> Outcome:
         return await WaitingBeforeShowing(
-            self._operation, self._key, accepted, self, None, self._show
+            self._operation, self._key, accepted, self, None, self._show, None
         ).outcome()
 
 

@@ -67,7 +67,7 @@ class LoggedEvent(BaseModel):
     position: int
     event: Event
 
-    def record(self, number: int, *, with_origin: bool = True) -> dict[str, JsonValue]:
+    def record(self, number: int) -> dict[str, JsonValue]:
         """Return Event.EventRecord; `number` is its place in the payload."""
         event, message = self.event, self.event.message
         record: dict[str, JsonValue] = {
@@ -79,27 +79,21 @@ class LoggedEvent(BaseModel):
             "Message": message.message,
             "MessageArgs": list(message.message_args),
             "MessageSeverity": message.severity,
+            "OriginOfCondition": {"@odata.id": event.origin},
         }
         if message.resolution:
             record["Resolution"] = message.resolution
-        if with_origin:
-            record["OriginOfCondition"] = {"@odata.id": event.origin}
         return record
 
 
-def event_payload(
-    events: Sequence[LoggedEvent], context: str, *, with_origin: bool = True
-) -> dict[str, JsonValue]:
+def event_payload(events: Sequence[LoggedEvent], context: str) -> dict[str, JsonValue]:
     """Return the Event that is sent for some events, the last of which names it."""
     return {
         "@odata.type": SCHEMA.odata_type("Event"),
         "Id": str(events[-1].position),
         "Name": "Events",
         "Context": context,
-        "Events": [
-            logged.record(number, with_origin=with_origin)
-            for number, logged in enumerate(events)
-        ],
+        "Events": [logged.record(number) for number, logged in enumerate(events)],
     }
 
 

@@ -1,0 +1,158 @@
+"""Who gets events: EventDestinations, and open streams while they are open (D9)."""
+
+import json
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import delete, func, insert, select, update
+
+from taskfish.redfish.event_filters import EventFilter
+from taskfish.store.database import Store, serialized
+from taskfish.store.tables import subscriptions
+
+SubscriptionKind = Literal["RedfishEvent", "SSE"]
+RetryPolicy = Literal[
+    "TerminateAfterRetries",
+    "SuspendRetries",
+    "RetryForever",
+    "RetryForeverWithBackoff",
+]
+"""EventDestination.DeliveryRetryPolicy."""
+
+
+class Subscription(BaseModel):
+    """One subscription. `cursor` is the position of the last event that it got, or
+    needs no more; `heartbeat_minutes` is None without a heartbeat; `revision` tells two
+    versions apart. `http_headers` are secret.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    kind: SubscriptionKind
+    owner: str
+    name: str | None = None
+    destination: str
+    context: str = ""
+    filters: EventFilter = EventFilter()
+    http_headers: dict[str, str] = {}
+    verify_certificate: bool = True
+    retry_policy: RetryPolicy = "TerminateAfterRetries"
+    heartbeat_minutes: int | None = None
+    state: Literal["Enabled", "Disabled"] = "Enabled"
+    cursor: int
+    seen_at: datetime | None = None
+    revision: int = 1
+    created_at: datetime
+
+
+class Subscriptions:
+    """Reads and writes of the `subscriptions` table."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def add(self, new: Subscription, limit: int | None = None) -> bool:
+        """Add one; return False if there are as many of its kind as `limit`."""
+        count = (
+            select(func.count())
+            .select_from(subscriptions)
+            .where(subscriptions.c.kind == new.kind)
+        )
+        async with self._store.write() as connection:
+            await serialized(connection, subscriptions.name)
+            there = (await connection.execute(count)).scalar_one()
+            if limit is not None and there >= limit:
+                return False
+            await connection.execute(insert(subscriptions).values(self._row(new)))
+        return True
+
+    async def get(self, subscription_id: str) -> Subscription | None:
+        """Return one, None if there is no such."""
+        statement = select(subscriptions).where(subscriptions.c.id == subscription_id)
+        async with self._store.read() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        return self._subscription(row._mapping) if row else None
+
+    async def all(self, kind: SubscriptionKind | None = None) -> list[Subscription]:
+        """Return all, or all of a kind, the oldest first."""
+        statement = select(subscriptions).order_by(
+            subscriptions.c.created_at, subscriptions.c.id
+        )
+        if kind is not None:
+            statement = statement.where(subscriptions.c.kind == kind)
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [self._subscription(row._mapping) for row in rows]
+
+    async def change(
+        self, subscription_id: str, only_if: int | None = None, **changes: Any
+    ) -> Subscription | None:
+        """Change some fields; return the new version.
+
+        None if there is no such, or not in the revision `only_if`.
+        """
+        its = subscriptions.c.id == subscription_id
+        async with self._store.write() as connection:
+            await serialized(connection, subscriptions.name)
+            found = await connection.execute(select(subscriptions).where(its))
+            row = found.one_or_none()
+            if row is None or only_if not in (None, row.revision):
+                return None
+            old = self._subscription(row._mapping)
+            new = old.model_copy(update={**changes, "revision": old.revision + 1})
+            values = self._row(new)
+            await connection.execute(update(subscriptions).where(its).values(values))
+        return new
+
+    async def advance(self, subscription_id: str, cursor: int) -> None:
+        """Note up to which position a subscription has got its events."""
+        statement = (
+            update(subscriptions)
+            .where(
+                subscriptions.c.id == subscription_id, subscriptions.c.cursor < cursor
+            )
+            .values(cursor=cursor)
+        )
+        async with self._store.write() as connection:
+            await connection.execute(statement)
+
+    async def remove(self, subscription_id: str) -> bool:
+        """Remove one; return False if it was not there."""
+        statement = delete(subscriptions).where(subscriptions.c.id == subscription_id)
+        async with self._store.write() as connection:
+            return (await connection.execute(statement)).rowcount > 0
+
+    async def note_open(self, streams: Collection[str]) -> set[str]:
+        """Note that these streams are open; return those that are still there."""
+        its = subscriptions.c.id.in_(streams)
+        async with self._store.write() as connection:
+            await connection.execute(
+                update(subscriptions).where(its).values(seen_at=datetime.now(UTC))
+            )
+            found = await connection.execute(select(subscriptions.c.id).where(its))
+            return {row.id for row in found}
+
+    async def forget_streams(self, not_seen_since: datetime) -> None:
+        """Remove the streams of processes that have died."""
+        async with self._store.write() as connection:
+            await connection.execute(
+                delete(subscriptions).where(
+                    subscriptions.c.kind == "SSE",
+                    subscriptions.c.seen_at < not_seen_since,
+                )
+            )
+
+    def _row(self, one: Subscription) -> dict[str, Any]:
+        headers = json.dumps(one.http_headers).encode()
+        return {
+            **one.model_dump(exclude={"filters", "http_headers"}),
+            "filters": one.filters.model_dump(mode="json", exclude_defaults=True),
+            "http_headers": self._store.keyring.seal(headers),
+        }
+
+    def _subscription(self, row: Any) -> Subscription:
+        headers = json.loads(self._store.keyring.open(row["http_headers"]))
+        return Subscription.model_validate({**row, "http_headers": headers})

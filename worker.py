@@ -33,11 +33,13 @@ from activities.event_reconciler import EventReconciler
 from activities.housekeeping import HOUSEKEEPING, HousekeepingActivities
 from activities.look import LookActivities
 from activities.machine_state import MachineState
+from activities.news import NewsDesk
 from activities.open_places import OpenPlaces
 from activities.pausing import PauseActivities
 from activities.removal import TaskRemoval
 from activities.reset_gate import ResetGate
 from activities.retention import RetentionActivities
+from activities.source_events import SourceEvents
 from activities.sources import SourceActivities
 from activities.submission import SubmitActivities
 from activities.turns import TurnActivities
@@ -59,7 +61,9 @@ from taskfish.store.requests import Requests
 from taskfish.store.reset_waits import ResetWaits
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service_settings import ServiceSettings
+from taskfish.store.source_subscriptions import SourceSubscriptions
 from taskfish.store.sources import Sources
+from taskfish.store.task_news import TaskNews
 from taskfish.store.turns import Turns
 from taskfish.temporal import RPC_TIMEOUT, connect, waiting_queue
 from workflows.add_aggregation_source import AddAggregationSource
@@ -117,6 +121,7 @@ class WorkerProcess:
         self._event_log = EventLogActivities(event_log)
         self._reconciling = EventReconciler(client, event_log, settings.task_queue)
         self._turns = TurnActivities(client, turns)
+        self._news = NewsDesk(TaskNews(store))
         self._completing = CompletionActivities(
             client,
             self._connections,
@@ -124,6 +129,7 @@ class WorkerProcess:
             secret_bodies,
             machine_state,
             event_log,
+            self._news,
         )
         self._sources = SourceActivities(
             client, self._connections, sources, inventory, settings.task_queue
@@ -151,6 +157,9 @@ class WorkerProcess:
         self._watching = WatchActivities(
             self._connections,
             self._sources,
+            SourceEvents(
+                self._connections, SourceSubscriptions(store), settings.public_url
+            ),
             health_check=settings.health_check,
             inventory_refresh=settings.inventory_refresh,
         )
@@ -159,6 +168,7 @@ class WorkerProcess:
         """Work until told to stop; then let short activities end, hand on the rest."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._connections.aclose)
+            stack.push_async_callback(self._news.close)
             for worker in (self._acting_worker(), self._waiting_worker()):
                 await stack.enter_async_context(worker)
             await self._sources.watch_all()

@@ -27,6 +27,7 @@ from api import (
     service_root,
     session_service,
     sessions,
+    southbound_events,
     task_actions,
     task_monitors,
     task_service,
@@ -42,6 +43,7 @@ from api.gateway import Gateway
 from api.header_limits import HeaderLimits
 from api.logins import Logins
 from api.privileges import privileged
+from api.source_tokens import SourceTokens
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.encryption import Keyring
@@ -63,7 +65,9 @@ from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service import ServiceFacts
 from taskfish.store.service_settings import ServiceSettings
 from taskfish.store.sessions import Sessions, SessionSettings
+from taskfish.store.source_subscriptions import SourceSubscriptions
 from taskfish.store.sources import Sources
+from taskfish.store.task_news import TaskNews
 from taskfish.store.turns import Turns
 from taskfish.temporal import connect
 
@@ -89,7 +93,13 @@ PARTS = (
     aggregated,
 )
 """What lies behind the login."""
-OPEN = (service_root.router, login.router, openapi.router, codec_login.router)
+OPEN = (
+    service_root.router,
+    login.router,
+    openapi.router,
+    codec_login.router,
+    southbound_events.router,
+)
 """What is open without login (contracts.md 7)."""
 
 
@@ -137,7 +147,7 @@ def create_app(
 
 def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     """Put together what the routes work with."""
-    sources = Sources(store)
+    sources, subscriptions = Sources(store), SourceSubscriptions(store)
     monitor_reads, event_log = MonitorReads(store), EventLog(store)
     audit_log = AuditLog(store)
     accounts_kept = Accounts(store, first_policy(settings))
@@ -175,6 +185,9 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         ),
         audit_log=audit_log,
         trail=AuditTrail(audit_log),
+        task_news=TaskNews(store),
+        source_subscriptions=subscriptions,
+        source_tokens=SourceTokens(subscriptions, settings),
     )
 
 

@@ -8,6 +8,7 @@ from temporalio.client import Client
 from activities.removal import TaskRemoval
 from api.audit_trail import AuditTrail
 from api.logins import Logins
+from api.source_tokens import SourceTokens
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.plugins.connections import Connections
@@ -22,7 +23,9 @@ from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service import ServiceFacts
 from taskfish.store.service_settings import ServiceSettings
 from taskfish.store.sessions import Sessions, SessionSettings
+from taskfish.store.source_subscriptions import SourceSubscriptions
 from taskfish.store.sources import Sources
+from taskfish.store.task_news import TaskNews
 from taskfish.store.turns import Turns
 
 
@@ -51,6 +54,9 @@ class Gateway:
     removal: TaskRemoval
     audit_log: AuditLog
     trail: AuditTrail
+    task_news: TaskNews
+    source_subscriptions: SourceSubscriptions
+    source_tokens: SourceTokens
 
 
 async def gateway_of(request: Request) -> Gateway:

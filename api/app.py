@@ -42,6 +42,7 @@ from api.gateway import Gateway
 from api.header_limits import HeaderLimits
 from api.logins import Logins
 from api.privileges import privileged
+from api.query_options import only_known_options
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.encryption import Keyring
@@ -186,8 +187,10 @@ def _routes() -> list[BaseRoute]:
     """
     routes = APIRouter()
     for router in OPEN:
-        routes.include_router(router, dependencies=[Depends(_no_query)])
-    behind_login = APIRouter(dependencies=[Depends(privileged), Depends(_no_query)])
+        routes.include_router(router, dependencies=[Depends(only_known_options)])
+    behind_login = APIRouter(
+        dependencies=[Depends(privileged), Depends(only_known_options)]
+    )
     for part in PARTS:
         behind_login.include_router(part.router)
     behind_login.add_api_route(
@@ -201,12 +204,6 @@ def _routes() -> list[BaseRoute]:
 def _openapi() -> bytes:
     """Return the OpenAPI document of the routes."""
     return openapi.written(openapi.document(OPEN, [part.router for part in PARTS]))
-
-
-async def _no_query(request: Request) -> None:
-    """Raise 501 for query options of OData: none is supported (DSP0266 7.3)."""
-    if any(name.startswith("$") for name in request.query_params):
-        raise refuse("QueryNotSupported")
 
 
 async def refuse_unknown(request: Request) -> Response:

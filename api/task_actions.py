@@ -139,7 +139,7 @@ def _ended(action: str, view: TaskView) -> RequestRefusedError:
 def _check_pausable(view: TaskView) -> None:
     """Raise 400 for a task that is with its source, which cannot pause it."""
     source = view.labels.source
-    if not view.labels.takes_signals:
+    if view.labels.adds_source:
         why = "Adding a source cannot be paused."
     elif view.is_unsent or view.pausable:
         return

@@ -17,7 +17,7 @@ from taskfish.temporal import (
 )
 
 ADD_SOURCE = "AggregationSource.Create"
-"""The operation that changes no machine: its workflow takes no signals."""
+"""The operation that changes no machine: it can be cancelled, but not held back."""
 _BEFORE_SENDING = (TaskState.NEW, TaskState.PENDING, TaskState.SUSPENDED)
 
 
@@ -38,9 +38,9 @@ class TaskLabels:
     plugin_task: str | None = None
 
     @property
-    def takes_signals(self) -> bool:
-        """Whether its workflow knows Cancel, Suspend and Resume."""
-        return self.operation != ADD_SOURCE
+    def adds_source(self) -> bool:
+        """Whether it adds a source: no change of a machine, and never held back."""
+        return self.operation == ADD_SOURCE
 
     @property
     def may_have_been_sent(self) -> bool:

@@ -100,22 +100,6 @@ def is_cancel_requested() -> bool:
     return workflow.cancellation_reason() is not None
 
 
-async def until_cancelled(done: asyncio.Future[Any]) -> None:
-    """Wait until `done` is done, whatever it brings, or until a cancel comes.
-
-    The cancel leaves it running; `finished` gives what it brings.
-    """
-    if is_cancel_requested() or done.done():
-        return
-    try:
-        await asyncio.shield(done)
-    except ActivityError:
-        return
-    except asyncio.CancelledError:
-        if not is_cancel_requested():
-            raise
-
-
 async def finished(done: asyncio.Future[Result]) -> Result:
     """Return what `done` brings; the cancel of the workflow does not break it off.
 

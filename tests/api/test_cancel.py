@@ -322,7 +322,8 @@ async def test_adding_a_source_is_cancelled(temporal: Client, tmp_path: Path) ->
         assert response.json()["TaskState"] == "Cancelling"
         task = await house.ended(accepted)
         assert task["TaskState"] == "Cancelled"
-        assert await requests_to_cancel(house, accepted) == (1, 0)
+        assert f"cancelled by {USER}; nothing is kept" in words_of(task)
+        assert await requests_to_cancel(house, accepted) == (1, 1)
         assert (await house.client.get(f"{SOURCES}/bmc1")).status_code == 404
 
 

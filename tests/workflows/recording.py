@@ -299,10 +299,32 @@ async def source_cancelled(house: House) -> httpx.Response:
     return accepted
 
 
-async def _add(house: House, password: str) -> httpx.Response:
+async def source_added_in_time(house: House) -> httpx.Response:
+    """A source is added, within a deadline."""
+    return await _add(house, "password", {"Task-Timeout": "60"})
+
+
+async def source_overdue(house: House) -> httpx.Response:
+    """A source does not answer in time."""
+    house.emulator.set_modes("bmc1", read_delay=5)
+    return await _add(house, "password", {"Task-Timeout": "1"})
+
+
+async def source_cancelled_by_name(house: House) -> httpx.Response:
+    """Adding a source is cancelled through Redfish: a signal comes first."""
+    house.emulator.set_modes("bmc1", read_delay=0.3)
+    accepted = await _add(house, "password")
+    await until_begun(house, accepted, "admit_source")
+    await house.client.delete(accepted.json()["@odata.id"])
+    return accepted
+
+
+async def _add(
+    house: House, password: str, headers: dict[str, str] | None = None
+) -> httpx.Response:
     address = house.addresses.bmcs[0]
     body = source_body("bmc1", address, "Redfish", password)
-    return await house.client.post(SOURCES, json=body)
+    return await house.client.post(SOURCES, json=body, headers=headers)
 
 
 Scenario = Callable[[House], Awaitable[httpx.Response]]
@@ -341,6 +363,9 @@ WITHOUT_SOURCES: tuple[Scenario, ...] = (
     source_added,
     source_refused,
     source_cancelled,
+    source_added_in_time,
+    source_overdue,
+    source_cancelled_by_name,
 )
 SCENARIOS = (*ON_A_BMC, *IMPATIENT, *BEHIND_A_PLUGIN, *WITHOUT_SOURCES)
 WATCH = "source_watched"

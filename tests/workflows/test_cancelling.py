@@ -232,7 +232,7 @@ async def test_cancelled_source_is_not_kept(temporal: Client, tmp_path: Path) ->
         await cancel(house, accepted)
         task = await house.ended(accepted)
         assert task["TaskState"] == "Cancelled"
-        assert "nothing is kept" in words_of(task)
+        assert "by somebody in Temporal; nothing is kept" in words_of(task)
         assert (await house.client.get(f"{SOURCES}/bmc1")).status_code == 404
         house.emulator.set_modes("bmc1", read_delay=0)
         answer = await house.add_source("bmc1", address, "Redfish", "password")

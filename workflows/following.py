@@ -46,6 +46,9 @@ with workflow.unsafe.imports_passed_through():
 Show = Callable[..., None]
 Waiting = workflow.ActivityHandle[Completion]
 
+RESUMES_SOURCE = "resumes-source"
+"""The patch since which Resume is also for what a source has paused by itself."""
+
 
 class Following:
     """Waits for the source's task, and passes on to it what people ask of ours."""
@@ -71,6 +74,7 @@ class Following:
         self._source_state = TaskState.RUNNING if ended else accepted.report.state
         self._sequence = 0
         self._is_paused = False
+        self._resumes = orders.needless_resumes
         self._abort: AbortAnswer | None = None
         self._refusals: list[str] = []
         self._is_overdue = False
@@ -114,14 +118,24 @@ class Following:
             if self._must_abort:
                 await self._cancel(waiting)
             elif orders.is_suspended != self._is_paused and not self._is_aborting:
-                await self._pass_pause_on(waiting)
+                await self._pass_pause_on(waiting, resumes=self._is_paused)
+            elif self._must_resume:
+                self._resumes = orders.needless_resumes
+                if workflow.patched(RESUMES_SOURCE) and not self._is_aborting:
+                    await self._pass_pause_on(waiting, resumes=True)
             else:
                 # A cancel is under way: nothing else is asked of the source.
                 await until(lambda: waiting.done() or self._must_abort)
 
     @property
     def _is_ordered(self) -> bool:
-        return self._must_abort or self._orders.is_suspended != self._is_paused
+        is_pause_new = self._orders.is_suspended != self._is_paused
+        return self._must_abort or is_pause_new or self._must_resume
+
+    @property
+    def _must_resume(self) -> bool:
+        """Whether what the source may have paused by itself is to go on."""
+        return self._resumes < self._orders.needless_resumes
 
     @property
     def _must_abort(self) -> bool:
@@ -167,9 +181,9 @@ class Following:
         except ActivityError as error:
             return AbortAnswer(kind="refused", reason=str(error.cause))
 
-    async def _pass_pause_on(self, waiting: Waiting) -> None:
+    async def _pass_pause_on(self, waiting: Waiting, *, resumes: bool) -> None:
         """Ask the source to suspend its task or to go on; say so if it does not."""
-        orders, resumes = self._orders, self._is_paused
+        orders = self._orders
         asking = plugin_calls.pause(self._operation, self._task, resumes=resumes)
         await until(lambda: asking.done() or waiting.done() or self._must_abort)
         if not asking.done():

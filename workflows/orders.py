@@ -41,11 +41,16 @@ class Cancels:
 
 
 class Orders(Cancels):
-    """The signals Cancel, Suspend and Resume: a change can also be held back."""
+    """The signals Cancel, Suspend and Resume: a change can also be held back.
+
+    `needless_resumes` counts those of a task that nobody had suspended: they are for
+    what its source has paused by itself.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.suspended_by: str | None = None
+        self.needless_resumes = 0
 
     @workflow.signal(name="Suspend")
     def suspend(self, by: str = SOMEBODY) -> None:
@@ -60,6 +65,8 @@ class Orders(Cancels):
         if self.suspended_by is not None:
             self.suspended_by = None
             workflow.upsert_memo({SUSPENDED_MEMO: None})
+        else:
+            self.needless_resumes += 1
 
     @property
     def is_suspended(self) -> bool:

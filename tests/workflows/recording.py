@@ -180,6 +180,18 @@ async def suspended_at_source(house: House) -> httpx.Response:
     return accepted
 
 
+async def resumed_at_source(house: House) -> httpx.Response:
+    """The source pauses its task by itself, and is told to go on."""
+    house.emulator.set_modes("bmc1", pausable=True, seconds=2)
+    accepted = await house.reset("bmc1.1")
+    await until_begun(house, accepted, "await_completion")
+    timeline = house.emulator.machines["bmc1"].timeline
+    timeline.pause(next(iter(timeline.jobs.values())), True)
+    await house.until(accepted, "Suspended")
+    await house.workflow(accepted).signal("Resume", "ada")
+    return accepted
+
+
 async def queued(house: House) -> httpx.Response:
     """It waits for another change of the machine."""
     house.emulator.set_modes("bmc1", seconds=1)
@@ -346,6 +358,7 @@ ON_A_BMC: tuple[Scenario, ...] = (
     deadline_passed,
     suspended_unsent,
     suspended_at_source,
+    resumed_at_source,
     queued,
     superseding,
     on_reset_by_gateway,

@@ -260,24 +260,28 @@ class Following:
         )
 
     def _judged(self, ended: Ended) -> Outcome:
-        """Judge by the source's word, and say which cancels came to nothing."""
+        """Judge by the source's word."""
         outcome = outcome_of_report(self._id, ended.report)
+        return self._noted(outcome, "its source ended it first")
+
+    def _noted(self, outcome: Outcome, why: str) -> Outcome:
+        """Say which cancels came to nothing, the last one because of `why`."""
         notes = list(self._refusals)
         if outcome.state is not TaskState.CANCELLED:
-            notes += self._came_too_late()
+            notes += self._came_too_late(why)
         for note in notes:
             outcome = with_note(outcome, self._id, note)
         return outcome
 
-    def _came_too_late(self) -> list[str]:
-        """Say who wanted to end what its source had ended first."""
+    def _came_too_late(self, why: str) -> list[str]:
+        """Say who wanted to end what could not be ended any more, and why."""
         by_itself = workflow.cancellation_reason() == SOURCE_CANCELLED
         who = self._orders.cancelled_by
         is_asked = self._is_aborting or self._orders.is_cancel_new
         if self._is_overdue:
-            return ["Its time was over, but its source ended it first."]
+            return [f"Its time was over, but {why}."]
         if is_asked and not by_itself:
-            return [f"{who} has asked to cancel it, but its source ended it first."]
+            return [f"{who} has asked to cancel it, but {why}."]
         return []
 
     async def _lost(self, lost: Lost) -> Outcome:
@@ -292,7 +296,8 @@ class Following:
         aborted = self._abort is not None and self._abort.kind == "accepted"
         look = await self._look(lost, once=aborted)
         if isinstance(look, Answered):
-            return outcome_of_answer(self._id, look.answer)
+            outcome = outcome_of_answer(self._id, look.answer)
+            return self._noted(outcome, "it was done first")
         change = self._operation.change
         if aborted:
             outcome = cancelled_outcome(
@@ -303,6 +308,7 @@ class Following:
             )
         else:
             outcome = unknown_outcome(self._id, change.method, change.uri, lost.reason)
+            outcome = self._noted(outcome, "its source does not know its task")
         return outcome.model_copy(update={"percent": lost.percent})
 
     async def _look(self, lost: Lost, *, once: bool) -> Submission:

@@ -37,9 +37,10 @@ class TaskView:
     nobody has kept it. `deadline` is the moment at which it is aborted, None without
     one and while its time stands still. `is_cancelling`: somebody has asked for it
     and nobody refused; `abort_refused` is why the source has, else empty. `abortable`
-    is False if the source says that its task cannot be aborted, None if it says
-    nothing. `suspended` is who has suspended it, None if nobody has. `is_unsent`:
-    nothing is under way to the source, so that it can still be held back.
+    is False if the source says that its task cannot be aborted, or makes none of what
+    it is being sent; None if nothing is known. `suspended` is who has suspended it,
+    None if nobody has. `is_unsent`: nothing is under way to the source, so that it can
+    still be held back.
     """
 
     id: str
@@ -135,7 +136,7 @@ def open_view(
         deadline=_deadline(seen),
         is_cancelling=cancelling,
         abort_refused=memo.abort_refused,
-        abortable=seen.abortable,
+        abortable=_abortable(request, labels, seen, is_unsent=is_unsent),
         pausable=seen.pausable,
         suspended=memo.suspended,
         is_unsent=is_unsent,
@@ -204,16 +205,30 @@ def _open_state(
 
 def _is_unsent(run: WorkflowExecutionDescription, labels: TaskLabels) -> bool:
     """Say whether nothing was sent, or nothing that arrived, and nothing is just now:
-    between two tries no activity is pending.
+    between two tries no activity is pending, and before one no worker has taken it.
     """
     if not labels.may_have_been_sent:
         return True
-    is_between_tries = not run.raw_description.pending_activities
+    pending = run.raw_description.pending_activities
+    is_under_way = any(
+        each.activity_type.name != "submit" or each.HasField("last_started_time")
+        for each in pending
+    )
     return (
         labels.state is TaskState.STARTING
         and labels.plugin_task is None
-        and is_between_tries
+        and not is_under_way
     )
+
+
+def _abortable(
+    request: TaskMemo, labels: TaskLabels, seen: Progress, *, is_unsent: bool
+) -> bool | None:
+    """Return whether it can be aborted: what its source says of its task counts, else
+    that it makes none.
+    """
+    has_no_task = not (request.abortable or labels.plugin_task or is_unsent)
+    return False if has_no_task else seen.abortable
 
 
 def _deadline(progress: Progress) -> datetime | None:

@@ -48,6 +48,16 @@ class TaskLabels:
         return self.plugin_task is not None or self.state not in _BEFORE_SENDING
 
 
+def _state_named(name: str) -> TaskState:
+    """Return a state by its name; of one that is not known here (a newer version has
+    shown it) it is only sure that the task is under way.
+    """
+    try:
+        return TaskState(name or TaskState.NEW)
+    except ValueError:
+        return TaskState.RUNNING
+
+
 def labels_of(attributes: TypedSearchAttributes) -> TaskLabels:
     """Read the search attributes of a task."""
 
@@ -58,7 +68,7 @@ def labels_of(attributes: TypedSearchAttributes) -> TaskLabels:
     plugin_task = attributes.get(PLUGIN_TASK)
     return TaskLabels(
         operation=text(TASK_OPERATION),
-        state=TaskState(text(TASK_STATE) or TaskState.NEW),
+        state=_state_named(text(TASK_STATE)),
         owner=text(TASK_OWNER),
         source=source,
         resource_type=text(TASK_RESOURCE_TYPE),

@@ -47,7 +47,7 @@ async def task_resource(gateway: Gateway, view: TaskView) -> Task:
         percent_complete=view.percent,
         task_monitor=monitor_of(view) if has_monitor else None,
         hide_payload=hides_payload,
-        payload=None if hides_payload else _payload(view),
+        payload=None if hides_payload or not view.request.method else _payload(view),
         messages=[message.to_json() for message in view.messages],
         links=TaskLinks(
             created_resources=links(created), created_resources_count=len(created)

@@ -8,8 +8,9 @@ from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionSta
 from activities.completion import Progress
 from api.last_words import Killing, words_of_killed
 from api.task_labels import TaskLabels, labels_of
-from taskfish.redfish.messages import Message, task_message
+from taskfish.redfish.messages import Message, base_message, task_message
 from taskfish.redfish.task import Health, TaskState
+from taskfish.temporal import TASK_TARGET
 from workflows.task import OutcomeMemo, TaskMemo
 
 _STATUS_OF = {
@@ -25,6 +26,10 @@ _HEALTH_OF = {
     TaskState.CANCELLED: Health.WARNING,
     TaskState.KILLED: Health.CRITICAL,
 }
+_HOW_TO_READ = (
+    "Check that TASKFISH_ENCRYPTION_KEYS has the key of then, and that this version is "
+    "not older than the one that started the task."
+)
 ITS_SOURCE = "its source"
 """Who has asked to cancel a task that its source has cancelled by itself."""
 
@@ -183,6 +188,33 @@ def ended_view(
         percent=percent,
         messages=(*_started(run, begun=begun), *last_words),
         created=created,
+    )
+
+
+def unreadable_view(run: WorkflowExecutionDescription) -> TaskView:
+    """Return the view of a run whose own words cannot be read here: by its status, and
+    saying so.
+    """
+    labels = labels_of(run.typed_search_attributes)
+    state = _STATUS_OF.get(run.status, labels.state) if run.status else labels.state
+    text = f"What the task {run.id} was asked for, and what it says, cannot be read."
+    message = base_message("InternalError", text=text, resolution=_HOW_TO_READ)
+    return TaskView(
+        id=run.id,
+        run_id=run.run_id,
+        first_run_id=_first_run_id(run),
+        request=TaskMemo(
+            name=labels.operation,
+            method="",
+            uri=run.typed_search_attributes.get(TASK_TARGET) or "",
+        ),
+        labels=labels,
+        state=state,
+        status=_HEALTH_OF.get(state),
+        started=run.start_time,
+        ended=run.close_time,
+        percent=None,
+        messages=(message,),
     )
 
 

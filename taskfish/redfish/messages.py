@@ -219,7 +219,7 @@ _BASE: dict[str, Entry] = {
     "PasswordChangeRequired": Entry(
         "Critical",
         "The password of '%1' has to be changed before anything else.",
-        "Send a PATCH with a new Password to this account.",
+        "Send a PATCH with a new Password, and nothing else, to this account.",
         403,
     ),
     "SessionLimitExceeded": Entry(

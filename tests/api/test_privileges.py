@@ -303,12 +303,24 @@ async def test_password_that_must_change_opens_only_that(
             assert refused.status_code == 403
             assert message_keys(refused) == ["PasswordChangeRequired"]
             assert own in refused.text
-        assert (await client.get(own, auth=user)).status_code == 200
+        new_password = {"Password": "another-one-8"}
+        for body in (
+            {},
+            {"PasswordChangeRequired": False},
+            {"Enabled": True},
+            {"Bogus": 1},
+            {**new_password, "PasswordChangeRequired": False},
+            {**new_password, "RoleId": "Operator"},
+        ):
+            refused = await client.patch(own, json=body, auth=user)
+            assert refused.status_code == 403
+            assert message_keys(refused) == ["PasswordChangeRequired"]
+        shown = await client.get(own, auth=user)
+        assert shown.json()["PasswordChangeRequired"] is True
         same = await client.patch(own, json={"Password": user[1]}, auth=user)
         assert same.status_code == 400
         assert message_keys(same) == ["PasswordReuseTooRecent"]
-        body = {"Password": "another-one-8"}
-        changed = await client.patch(own, json=body, auth=user)
+        changed = await client.patch(own, json=new_password, auth=user)
         assert changed.json()["PasswordChangeRequired"] is False
         new = (user[0], "another-one-8")
         assert (await client.get(f"{ROOT}/Systems", auth=new)).status_code == 200

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
 from api.app import create_app
@@ -25,6 +26,7 @@ from tests.api.accounts import (
     logs_in,
 )
 from tests.api.answers import members, message_keys
+from tests.api.sessions import another_api
 from tests.house import USER, House
 
 ADMIN = f"{ACCOUNTS}/{USER}"
@@ -49,6 +51,20 @@ async def fresh(house: House) -> AsyncIterator[House]:
     """Give a house whose rules for accounts go back to the settings' in the end."""
     yield house
     assert (await change(house, ACCOUNT_SERVICE, POLICY)).status_code == 200
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give the hashes that passwords are verified against, as it happens."""
+    hashes: list[str] = []
+    verify = PasswordHasher.verify
+
+    def noted(hasher: PasswordHasher, kept: str, password: str) -> bool:
+        hashes.append(kept)
+        return verify(hasher, kept, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", noted)
+    return hashes
 
 
 async def change(
@@ -411,12 +427,45 @@ async def test_header_that_says_nobody_is_401(house: House, header: str) -> None
     assert answer.headers["WWW-Authenticate"].startswith("Basic ")
 
 
-async def test_password_is_verified_once_in_a_while(house: House) -> None:
+async def test_password_is_verified_once_in_a_while(
+    house: House, verified: list[str]
+) -> None:
+    async with account(house, "ReadOnly") as (name, password):
+        for _ in range(5):
+            assert await logs_in(house, name)
+        assert len(verified) == 1
+        async with another_api(house) as client:
+            for _ in range(2):
+                answer = await client.get(ROLES, auth=(name, password))
+                assert answer.status_code == 200
+        assert len(verified) == 2
+
+
+async def test_wrong_password_is_verified_each_time(
+    house: House, verified: list[str]
+) -> None:
     async with account(house, "ReadOnly") as (name, _):
-        logins = Logins(kept_accounts(house), house.settings)
-        first = await seconds_of(logins, name)
-        again = [await seconds_of(logins, name) for _ in range(5)]
-    assert min(again) < first / 4
+        await fail_to_log_in(house, name, 3)
+        assert len(verified) == 3
+
+
+async def test_new_password_is_verified_anew(house: House, verified: list[str]) -> None:
+    async with account(house, "ReadOnly") as (name, _):
+        assert await logs_in(house, name)
+        await change(house, f"{ACCOUNTS}/{name}", {"Password": "another-one-8"})
+        for _ in range(2):
+            assert await logs_in(house, name, "another-one-8")
+        assert len(set(verified)) == len(verified) == 2
+
+
+async def test_password_is_not_remembered_for_longer_than_its_time(
+    house: House, verified: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.logins.REMEMBERED_SECONDS", 0)
+    async with account(house, "ReadOnly") as (name, _):
+        for _ in range(2):
+            assert await logs_in(house, name)
+        assert len(verified) == 2
 
 
 async def test_remembered_password_is_that_of_the_account(house: House) -> None:
@@ -553,9 +602,3 @@ class Silenced(Accounts):
 
 def kept_accounts(house: House) -> Accounts:
     return Accounts(house.store, AccountSettings(house.store, house.settings))
-
-
-async def seconds_of(logins: Logins, name: str) -> float:
-    begun = time.monotonic()
-    assert await logins.account(name, PASSWORD) is not None
-    return time.monotonic() - begun

@@ -222,6 +222,26 @@ async def test_update_needs_what_its_targets_need(
     assert unknown.status_code == 404
 
 
+async def test_update_without_targets_may_be_one_of_a_bmc(
+    shared_house: House, users: dict[str, User]
+) -> None:
+    image = {"ImageURI": "http://images.example/any.bin"}
+    for body in (image, {**image, "Targets": []}):
+        for role, status in (("Operator", 403), ("Administrator", 400)):
+            answer = await shared_house.client.post(UPDATE, json=body, auth=users[role])
+            assert answer.status_code == status
+            assert ("ConfigureManager" in answer.text) is (status == 403)
+
+
+async def test_update_of_a_system_is_the_operators(
+    shared_house: House, users: dict[str, User]
+) -> None:
+    body = {"ImageURI": "http://images.example/bios.bin", "Targets": [SYSTEM]}
+    for role, status in (("ReadOnly", 403), ("Operator", 404)):
+        answer = await shared_house.client.post(UPDATE, json=body, auth=users[role])
+        assert answer.status_code == status
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -105,6 +105,7 @@ async def test_every_row_lets_in_who_may_and_nobody_else(
             )
             refused = answer.status_code == 403
             assert refused is not bool(needed & held), f"{role} {method} {path}"
+            assert answer.status_code < 500, f"{role} {method} {path}: {answer.text}"
 
 
 @pytest.mark.parametrize("method", [*METHODS, "FAKEMETHODFORTEST"])

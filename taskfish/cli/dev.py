@@ -40,6 +40,8 @@ from taskfish.errors import ConfigurationError
 from taskfish.settings import Settings, load_settings
 
 PORT_WAIT_SECONDS = 3.0
+FOR_OWNER_ONLY = 0o077
+"""The umask of all parts: whatever they write is for nobody else."""
 _SHOWN = (
     *("api", "ca", "username", "password"),
     *("temporal", "temporal_ui", "emulator"),
@@ -69,6 +71,7 @@ class Login:
 async def run_dev(options: DevOptions) -> None:
     """Run everything until Ctrl-C or SIGTERM."""
     _log_to_stderr()
+    os.umask(FOR_OWNER_ONLY)
     directory = DataDirectory(options.data_dir)
     with directory.locked():
         directory.withdraw()  # An earlier run that was killed leaves it behind.

@@ -290,12 +290,23 @@ def _show(ready: dict[str, Any]) -> bool:
     trusting = f" --cacert {shlex.quote(ready['ca'])}" if "ca" in ready else ""
     command = f"curl -su {login}{trusting} {ready['api']}/redfish/v1/Systems"
     console.print(f"Try: {command}", soft_wrap=True, markup=False, highlight=False)
-    login_page = f"{ready['api']}/codec/login"
     console.print(
-        f"Payloads in the Web UI are encrypted: to read them, log in at {login_page}",
+        f"Payloads in the Web UI are encrypted: {_how_to_read_them(ready)}",
         soft_wrap=True,
         markup=False,
         highlight=False,
     )
     console.print("Ctrl-C ends it; its data stays for the next time.")
     return True
+
+
+def _how_to_read_them(ready: dict[str, Any]) -> str:
+    """Say where to log in for decoded payloads, or what does it where none helps: from
+    pages of http no browser sends a login's cookie to https.
+    """
+    if ready["api"].startswith("https:"):
+        return (
+            "with --tls no browser can show them decoded, as its pages are http; "
+            "`temporal workflow show` can (docs/secrets.md)"
+        )
+    return f"to read them, log in at {ready['api']}/codec/login"

@@ -51,7 +51,7 @@ from taskfish.plugins.odim import client as odim
 from taskfish.plugins.redfish import client as redfish
 from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings
-from taskfish.store.accounts import Accounts, first_policy
+from taskfish.store.accounts import Accounts, AccountSettings
 from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
@@ -141,7 +141,8 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     sources = Sources(store)
     monitor_reads, event_log = MonitorReads(store), EventLog(store)
     audit_log = AuditLog(store)
-    accounts_kept = Accounts(store, first_policy(settings))
+    account_settings = AccountSettings(store, settings)
+    accounts_kept = Accounts(store, account_settings)
     session_settings = SessionSettings(store, settings)
     adapters = {
         ConnectionMethod.ODIM: odim.connect,
@@ -162,6 +163,7 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         namespaces=SchemaNamespaces(store),
         facts=ServiceFacts(store),
         accounts=accounts_kept,
+        account_settings=account_settings,
         logins=Logins(accounts_kept, settings),
         sessions=Sessions(store, session_settings, settings.max_sessions),
         session_settings=session_settings,

@@ -222,7 +222,7 @@ def _accepted(oem: AccountOemHolder | None) -> dict[str, Any]:
 async def _hashed(gateway: Gateway, password: SecretStr) -> str:
     """Return the hash of a new password; raise 400 for one of a wrong length."""
     text = password.get_secret_value()
-    shortest = (await gateway.accounts.policy()).min_password_length
+    shortest = (await gateway.account_settings.read()).min_password_length
     if not shortest <= len(text) <= MAX_PASSWORD_LENGTH:
         words = f"A password has {shortest} to {MAX_PASSWORD_LENGTH} characters."
         message = base_message(

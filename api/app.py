@@ -43,6 +43,7 @@ from api.gateway import Gateway
 from api.header_limits import HeaderLimits
 from api.logins import Logins
 from api.privileges import privileged
+from api.query_options import only_known_options
 from api.source_tokens import SourceTokens
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
@@ -52,7 +53,7 @@ from taskfish.plugins.odim import client as odim
 from taskfish.plugins.redfish import client as redfish
 from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings
-from taskfish.store.accounts import Accounts, first_policy
+from taskfish.store.accounts import Accounts, AccountSettings
 from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
@@ -150,7 +151,8 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     sources, subscriptions = Sources(store), SourceSubscriptions(store)
     monitor_reads, event_log = MonitorReads(store), EventLog(store)
     audit_log = AuditLog(store)
-    accounts_kept = Accounts(store, first_policy(settings))
+    account_settings = AccountSettings(store, settings)
+    accounts_kept = Accounts(store, account_settings)
     session_settings = SessionSettings(store, settings)
     adapters = {
         ConnectionMethod.ODIM: odim.connect,
@@ -171,6 +173,7 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         namespaces=SchemaNamespaces(store),
         facts=ServiceFacts(store),
         accounts=accounts_kept,
+        account_settings=account_settings,
         logins=Logins(accounts_kept, settings),
         sessions=Sessions(store, session_settings, settings.max_sessions),
         session_settings=session_settings,
@@ -199,8 +202,10 @@ def _routes() -> list[BaseRoute]:
     """
     routes = APIRouter()
     for router in OPEN:
-        routes.include_router(router, dependencies=[Depends(_no_query)])
-    behind_login = APIRouter(dependencies=[Depends(privileged), Depends(_no_query)])
+        routes.include_router(router, dependencies=[Depends(only_known_options)])
+    behind_login = APIRouter(
+        dependencies=[Depends(privileged), Depends(only_known_options)]
+    )
     for part in PARTS:
         behind_login.include_router(part.router)
     behind_login.add_api_route(
@@ -214,12 +219,6 @@ def _routes() -> list[BaseRoute]:
 def _openapi() -> bytes:
     """Return the OpenAPI document of the routes."""
     return openapi.written(openapi.document(OPEN, [part.router for part in PARTS]))
-
-
-async def _no_query(request: Request) -> None:
-    """Raise 501 for query options of OData: none is supported (DSP0266 7.3)."""
-    if any(name.startswith("$") for name in request.query_params):
-        raise refuse("QueryNotSupported")
 
 
 async def refuse_unknown(request: Request) -> Response:

@@ -54,7 +54,7 @@ async def _cancel(
     if "DELETE" not in allowed:
         raise refuse(
             "OperationNotAllowed",
-            text=f"The source {view.labels.source} cannot abort its task.",
+            text=f"The source {view.labels.source} cannot abort what it was sent.",
             resolution="Wait for its end, or have an administrator kill the task.",
             headers={"Allow": ", ".join(allowed)},
         )

@@ -28,6 +28,7 @@ from taskfish.redfish.operations import (
 from taskfish.redfish.requests import check_body, shown_value
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.secrecy import masked
+from taskfish.redfish.sources import Source
 from taskfish.redfish.turn import Turn
 from taskfish.store.accounts import AcceptedForm
 from taskfish.temporal import MAX_SEARCH_ATTRIBUTE
@@ -112,8 +113,8 @@ def _check_body(request: ChangeRequest, operation: OperationName) -> None:
             )
 
 
-async def _check_source(gateway: Gateway, source_id: str) -> None:
-    """Raise 503 if the source is known to have been silent for a minute."""
+async def _known_source(gateway: Gateway, source_id: str) -> Source:
+    """Return a source; raise 503 if it is known to have been silent for a minute."""
     record = await gateway.sources.get(source_id)
     if record is None:
         raise refuse("ResourceNotFound", "AggregationSource", source_id)
@@ -125,6 +126,7 @@ async def _check_source(gateway: Gateway, source_id: str) -> None:
             text=f"The source {source_id} has not answered since {down_since:%FT%TZ}.",
             headers={"Retry-After": str(RETRY_AFTER)},
         )
+    return record.source
 
 
 async def _check_precondition(gateway: Gateway, request: ChangeRequest) -> None:
@@ -158,6 +160,7 @@ class _NewChange:
         self._operation = operation
         self._apply_time: ApplyTime | None = None
         self._secret: str | None = None
+        self._abortable = True
 
     def new_id(self) -> str:
         """Return an Id that people can read."""
@@ -165,7 +168,8 @@ class _NewChange:
 
     async def check(self) -> None:
         """Raise what refuses the change, and read when it is to be made."""
-        await _check_source(self._gateway, self._request.source)
+        source = await _known_source(self._gateway, self._request.source)
+        self._abortable = source.has_tasks
         await _check_precondition(self._gateway, self._request)
         self._apply_time = await apply_time_of(self._gateway, self._request)
 
@@ -241,6 +245,7 @@ class _NewChange:
             token=claim.token,
             chosen=claim.chosen,
             deadline=self._deadline,
+            abortable=self._abortable,
             not_before=self._apply_time.window_start if self._apply_time else None,
             name=f"{self._operation.name} {self._operation.target}",
             method=change.method,

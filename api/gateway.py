@@ -13,7 +13,7 @@ from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.plugins.connections import Connections
 from taskfish.settings import Settings
-from taskfish.store.accounts import Accounts
+from taskfish.store.accounts import Accounts, AccountSettings
 from taskfish.store.audit import AuditLog
 from taskfish.store.inventory import Inventory
 from taskfish.store.monitor_reads import MonitorReads
@@ -47,6 +47,7 @@ class Gateway:
     namespaces: SchemaNamespaces
     facts: ServiceFacts
     accounts: Accounts
+    account_settings: AccountSettings
     logins: Logins
     sessions: Sessions
     session_settings: SessionSettings

@@ -30,7 +30,7 @@ def words_of_killed(
 
 def _at_the_source(request: TaskMemo, labels: TaskLabels) -> str:
     source = labels.source
-    if not labels.takes_signals:
+    if labels.adds_source:
         return f"The source {source} may not have been added, or not whole."
     if labels.plugin_task:
         its = f"Nothing was aborted: the task {labels.plugin_task} of the source"
@@ -43,7 +43,7 @@ def _at_the_source(request: TaskMemo, labels: TaskLabels) -> str:
 
 def _how_to_look(request: TaskMemo, labels: TaskLabels) -> str:
     resource = request.uri.partition("/Actions/")[0]
-    if not labels.takes_signals:
+    if labels.adds_source:
         return f"Look for it in {resource}; add it again if it is not there."
     if labels.plugin_task:
         where = f"{labels.plugin_task} at the source {labels.source}"

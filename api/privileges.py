@@ -5,7 +5,7 @@ path is asked for by the routes, with the functions below: a task's owner, a pro
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fastapi import Depends, Request
 
@@ -24,6 +24,7 @@ from taskfish.settings import Settings
 _SESSION = re.compile(rf"{SESSIONS}/[^/]+")
 _OWN_ACCOUNT_METHODS = ("GET", "HEAD", "PATCH")
 """What is left while a password has to be changed (DSP0266, password management)."""
+_PASSWORD = "Password"
 
 
 async def privileged(request: Request, user: User = Depends(authenticated)) -> None:
@@ -46,8 +47,14 @@ def require_for(user: User, method: str, uri: str) -> None:
     _check(user, uri, PRIVILEGES.needed(method, uri))
 
 
-def require_properties(user: User, uri: str, names: Iterable[str]) -> None:
-    """Raise 403 unless the user may PATCH each of these properties."""
+def require_properties(user: User, uri: str, names: Collection[str]) -> None:
+    """Raise 403 unless the user may PATCH each of these properties.
+
+    Who has to change a password changes that alone: no other property takes the
+    requirement back, or comes along with it.
+    """
+    if user.password_change_required and set(names) != {_PASSWORD}:
+        raise _password_change_required(user)
     for name in names:
         needed = PRIVILEGES.needed_for_property("PATCH", uri, name)
         _check(user, uri, needed or PRIVILEGES.needed("PATCH", uri))
@@ -92,7 +99,7 @@ def _check_password_change(user: User, method: str, uri: str) -> None:
     """Leave to a user with a password that must be changed only that change."""
     own = _is_own_account(user, uri) and method in _OWN_ACCOUNT_METHODS
     if user.password_change_required and not own:
-        raise refuse("PasswordChangeRequired", f"{ACCOUNTS}/{user.name}")
+        raise _password_change_required(user)
 
 
 def _is_own_account(user: User, uri: str) -> bool:
@@ -100,6 +107,10 @@ def _is_own_account(user: User, uri: str) -> bool:
     one's own sessions; whose a session is, its route asks.
     """
     return uri == f"{ACCOUNTS}/{user.name}"
+
+
+def _password_change_required(user: User) -> RequestRefusedError:
+    return refuse("PasswordChangeRequired", f"{ACCOUNTS}/{user.name}")
 
 
 def _refused(needed: Iterable[str]) -> RequestRefusedError:

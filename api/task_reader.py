@@ -1,5 +1,6 @@
 """Read tasks from Temporal, without a worker (D7)."""
 
+import logging
 from collections.abc import AsyncIterator
 
 from pydantic import TypeAdapter
@@ -11,6 +12,7 @@ from temporalio.client import (
     WorkflowFailureError,
 )
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from activities.completion import SUSPENDED_MEMO, Progress
 from activities.retention import TASKS_QUERY
@@ -22,6 +24,7 @@ from api.task_view import (
     ended_view,
     is_cancel_requested,
     open_view,
+    unreadable_view,
 )
 from api.temporal_faults import (
     TEMPORAL_FAULTS,
@@ -29,7 +32,7 @@ from api.temporal_faults import (
     unavailable,
     unread,
 )
-from taskfish.errors import TaskGoneError
+from taskfish.errors import TaskGoneError, UndecryptableError
 from taskfish.redfish.messages import base_message
 from taskfish.redfish.task import Answer, TaskState
 from taskfish.redfish.verdicts import failed_answer
@@ -43,12 +46,16 @@ from workflows.task import (
     TaskMemo,
 )
 
+logger = logging.getLogger(__name__)
+
 PAGE_SIZE = 1000
 _UNTOLD = (TaskState.CANCELLED, TaskState.EXCEPTION)
 """Last states that do not tell whether a task had started before."""
 _IS_OPEN = "ExecutionStatus = 'Running'"
 _NO_REASON = "it gave no reason"
 """Why a source refuses in runs of an earlier version, which kept only that it did."""
+_UNREADABLE = (KeyError, ValueError, RuntimeError, UndecryptableError)
+"""What is raised for a memo or a result of another version, key or program."""
 _WAITING_ACTIVITIES = ("await_completion", "await_turn", "await_reset")
 
 
@@ -76,6 +83,9 @@ class TaskReader:
             return await self._view(description)
         except TaskGoneError:
             return None
+        except _UNREADABLE as error:
+            logger.warning("%s cannot be read: %r", task_id, error)
+            return unreadable_view(description)
 
     async def answer(self, view: TaskView) -> Answer:
         """Return the final answer of an ended task; raise `TaskGoneError` if it was
@@ -88,8 +98,10 @@ class TaskReader:
             result = await handle.result(follow_runs=False, rpc_timeout=RPC_TIMEOUT)
         except WorkflowFailureError as failure:
             return _failure_answer(view, failure.cause)
-        except TEMPORAL_FAULTS as error:
+        except RPCError as error:
             raise unread(error) from error
+        except _UNREADABLE:
+            return failed_answer(view.messages[-1])
         return Answer.model_validate(result)
 
     async def runs(

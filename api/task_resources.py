@@ -27,8 +27,6 @@ from taskfish.redfish.task import TaskState
 from taskfish.store.accounts import AcceptedForm
 
 SUSPEND, RESUME, KILL = "Taskfish.Suspend", "Taskfish.Resume", "Taskfish.Kill"
-ACTIONS = (SUSPEND, RESUME, KILL)
-"""The actions of a running task, in its Actions.Oem."""
 
 
 async def task_resource(gateway: Gateway, view: TaskView) -> Task:
@@ -49,7 +47,7 @@ async def task_resource(gateway: Gateway, view: TaskView) -> Task:
         percent_complete=view.percent,
         task_monitor=monitor_of(view) if has_monitor else None,
         hide_payload=hides_payload,
-        payload=None if hides_payload else _payload(view),
+        payload=None if hides_payload or not view.request.method else _payload(view),
         messages=[message.to_json() for message in view.messages],
         links=TaskLinks(
             created_resources=links(created), created_resources_count=len(created)
@@ -108,6 +106,13 @@ def allowed_methods(view: TaskView) -> tuple[str, ...]:
     return GET if _is_known_unabortable(view) else (*GET, "DELETE")
 
 
+def actions_of(view: TaskView) -> tuple[str, ...]:
+    """Return the actions of a task while it runs, in its Actions.Oem: those that may
+    ever do something for it.
+    """
+    return (KILL,) if view.labels.adds_source else (SUSPEND, RESUME, KILL)
+
+
 def _is_known_unabortable(view: TaskView) -> bool:
     ended_or_asked = view.state.ended or view.is_cancelling
     return view.abortable is False and not ended_or_asked
@@ -120,7 +125,7 @@ def _actions(view: TaskView) -> TaskActions:
                 target=action_uri(view.id, action),
                 action_info=action_info_uri(view.id, action),
             )
-            for action in ACTIONS
+            for action in actions_of(view)
         }
     )
 

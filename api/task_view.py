@@ -8,8 +8,9 @@ from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionSta
 from activities.completion import Progress
 from api.last_words import Killing, words_of_killed
 from api.task_labels import TaskLabels, labels_of
-from taskfish.redfish.messages import Message, task_message
+from taskfish.redfish.messages import Message, base_message, task_message
 from taskfish.redfish.task import Health, TaskState
+from taskfish.temporal import TASK_TARGET
 from workflows.task import OutcomeMemo, TaskMemo
 
 _STATUS_OF = {
@@ -25,6 +26,10 @@ _HEALTH_OF = {
     TaskState.CANCELLED: Health.WARNING,
     TaskState.KILLED: Health.CRITICAL,
 }
+_HOW_TO_READ = (
+    "Check that TASKFISH_ENCRYPTION_KEYS has the key of then, and that this version is "
+    "not older than the one that started the task."
+)
 ITS_SOURCE = "its source"
 """Who has asked to cancel a task that its source has cancelled by itself."""
 
@@ -37,9 +42,10 @@ class TaskView:
     nobody has kept it. `deadline` is the moment at which it is aborted, None without
     one and while its time stands still. `is_cancelling`: somebody has asked for it
     and nobody refused; `abort_refused` is why the source has, else empty. `abortable`
-    is False if the source says that its task cannot be aborted, None if it says
-    nothing. `suspended` is who has suspended it, None if nobody has. `is_unsent`:
-    nothing is under way to the source, so that it can still be held back.
+    is False if the source says that its task cannot be aborted, or makes none of what
+    it is being sent; None if nothing is known. `suspended` is who has suspended it,
+    None if nobody has. `is_unsent`: nothing is under way to the source, so that it can
+    still be held back.
     """
 
     id: str
@@ -135,7 +141,7 @@ def open_view(
         deadline=_deadline(seen),
         is_cancelling=cancelling,
         abort_refused=memo.abort_refused,
-        abortable=seen.abortable,
+        abortable=_abortable(request, labels, seen, is_unsent=is_unsent),
         pausable=seen.pausable,
         suspended=memo.suspended,
         is_unsent=is_unsent,
@@ -185,6 +191,33 @@ def ended_view(
     )
 
 
+def unreadable_view(run: WorkflowExecutionDescription) -> TaskView:
+    """Return the view of a run whose own words cannot be read here: by its status, and
+    saying so.
+    """
+    labels = labels_of(run.typed_search_attributes)
+    state = _STATUS_OF.get(run.status, labels.state) if run.status else labels.state
+    text = f"What the task {run.id} was asked for, and what it says, cannot be read."
+    message = base_message("InternalError", text=text, resolution=_HOW_TO_READ)
+    return TaskView(
+        id=run.id,
+        run_id=run.run_id,
+        first_run_id=_first_run_id(run),
+        request=TaskMemo(
+            name=labels.operation,
+            method="",
+            uri=run.typed_search_attributes.get(TASK_TARGET) or "",
+        ),
+        labels=labels,
+        state=state,
+        status=_HEALTH_OF.get(state),
+        started=run.start_time,
+        ended=run.close_time,
+        percent=None,
+        messages=(message,),
+    )
+
+
 def _open_state(
     labels: TaskLabels, memo: OpenMemo, progress: Progress | None, *, cancelling: bool
 ) -> TaskState:
@@ -204,16 +237,30 @@ def _open_state(
 
 def _is_unsent(run: WorkflowExecutionDescription, labels: TaskLabels) -> bool:
     """Say whether nothing was sent, or nothing that arrived, and nothing is just now:
-    between two tries no activity is pending.
+    between two tries no activity is pending, and before one no worker has taken it.
     """
     if not labels.may_have_been_sent:
         return True
-    is_between_tries = not run.raw_description.pending_activities
+    pending = run.raw_description.pending_activities
+    is_under_way = any(
+        each.activity_type.name != "submit" or each.HasField("last_started_time")
+        for each in pending
+    )
     return (
         labels.state is TaskState.STARTING
         and labels.plugin_task is None
-        and is_between_tries
+        and not is_under_way
     )
+
+
+def _abortable(
+    request: TaskMemo, labels: TaskLabels, seen: Progress, *, is_unsent: bool
+) -> bool | None:
+    """Return whether it can be aborted: what its source says of its task counts, else
+    that it makes none.
+    """
+    has_no_task = not (request.abortable or labels.plugin_task or is_unsent)
+    return False if has_no_task else seen.abortable
 
 
 def _deadline(progress: Progress) -> datetime | None:

@@ -1,12 +1,16 @@
 """A task ends in time: aborted at its deadline, and truthful about what is known."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from temporalio.client import Client
 
-from tests.house import House
+from tests.conftest import KEY
+from tests.house import SOURCES, House, open_house, source_body
+from tests.plugins.faulty_socket import Behaviour, close_at_once, never_answer, serving
 from tests.workflows.houses import (
     BMC,
     NODE,
@@ -87,6 +91,38 @@ async def test_what_was_finished_at_the_deadline_is_completed(house: House) -> N
     assert (task["TaskState"], task["PercentComplete"]) == ("Completed", 100)
     assert "Its time was over" in words_of(task)
     assert "has asked to cancel" not in words_of(task)
+
+
+@pytest.mark.parametrize(
+    "silence", [never_answer, close_at_once], ids=["silent", "rude"]
+)
+async def test_source_that_cannot_be_added_ends_at_its_deadline(
+    temporal: Client, tmp_path: Path, silence: Behaviour
+) -> None:
+    """One attempt would take longer, or be made again and again."""
+    limits = {"read_timeout": 90, "submit_deadline": 90}
+    async with (
+        serving(silence) as url,
+        open_house(temporal, tmp_path, KEY, **limits) as house,
+    ):
+        body = source_body("silent", url, "Redfish", "password")
+        accepted = await house.change("POST", SOURCES, body, **{"Task-Timeout": "1"})
+        task = await house.ended(accepted)
+        assert (task["TaskState"], task["TaskStatus"]) == ("Exception", "Critical")
+        assert "was not added within 1 s" in words_of(task)
+        assert is_overdue(await house.final(accepted))
+        assert (await house.client.get(f"{SOURCES}/silent")).status_code == 404
+
+
+async def test_source_that_is_added_in_time_knows_no_deadline(
+    temporal: Client, tmp_path: Path
+) -> None:
+    async with open_house(temporal, tmp_path, KEY) as house:
+        address = house.addresses.bmcs[0]
+        body = source_body("bmc1", address, "Redfish", "password")
+        accepted = await house.change("POST", SOURCES, body, **{"Task-Timeout": "30"})
+        task = await house.ended(accepted)
+        assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK")
 
 
 async def test_task_that_ends_in_time_knows_no_deadline(house: House) -> None:

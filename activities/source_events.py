@@ -58,8 +58,15 @@ class SourceEvents:
         return await connection.is_subscribed(kept.uri, destination)
 
     async def _renew(self, connection: Connection, source_id: str) -> None:
-        """Subscribe with a new token, which counts before the source has it."""
+        """Subscribe with a new token, which counts before the source has it.
+
+        A plugin may still have the earlier one, though it shows none.
+        """
         assert self._public_url is not None, "asked before"
+        before = await self._subscriptions.get(source_id)
+        if before and before.uri and connection.plugin.events == "calls":
+            with suppress(TaskfishError):
+                await connection.unsubscribe(before.uri)
         receiver = event_receiver(self._public_url, source_id)
         if not await self._subscriptions.begin(source_id, receiver.token):
             raise SourceUnknownError(f"{source_id} was removed meanwhile")

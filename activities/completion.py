@@ -40,6 +40,9 @@ FIRST_PAUSE = 0.2
 LONGEST_RETRY_AFTER = 60.0
 LONGEST_SILENT_PAUSE = 10.0
 """How long a source that does not answer is left alone at most."""
+LEAST_POLL = 1.0
+"""How long a poll may take however little time is left: it may bring what its source
+says only once."""
 LAST_POLL_AT_MOST = 5.0
 """How long the stop of a worker waits for a poll: it may bring a final answer that
 its source gives only once."""
@@ -191,12 +194,21 @@ class CompletionActivities:
                     echoes = await self._echoes(request)
                     waiting = _Waiting(self, request, progress, beat, echoes)
                     completion = await self._wait(request, waiting)
-                # A stop of the worker breaks this off no more than the last poll.
-                reading = self._machine_state.refresh(request.source, request.uri)
-                power_state = await finish(reading)
+                power_state = await self._power_state(request, completion)
             if isinstance(completion, Ended) and completion.report.state in _CANCELLED:
                 await self._cancel_workflow()
             return completion.model_copy(update={"power_state": power_state})
+
+    async def _power_state(
+        self, request: FollowRequest, completion: Completion
+    ) -> str | None:
+        """Read the machine's PowerState after the end, or at the end of the grace; a
+        stop of the worker breaks this off no more than the last poll.
+        """
+        if isinstance(completion, DeadlinePassed) and request.grace_after is None:
+            return None
+        reading = self._machine_state.refresh(request.source, request.uri)
+        return await finish(reading)
 
     async def _wait(self, request: FollowRequest, waiting: "_Waiting") -> Completion:
         """Poll until the end and journal it; a stop of the worker breaks off neither
@@ -295,12 +307,11 @@ class _Waiting:
         """Poll, tell what changed, pause; return how it ended."""
         while True:
             try:
-                poll = self._activities.poll(self._request.source, self._task())
-                found, usual = await finish(poll, LAST_POLL_AT_MOST)
+                found, usual = await finish(self._poll(), LAST_POLL_AT_MOST)
                 report = self._echoes.report(found)
             except PluginTaskGoneError as error:
                 return Lost(reason=str(error), percent=self._progress.percent)
-            except _OUT_OF_REACH as error:
+            except (*_OUT_OF_REACH, TimeoutError) as error:
                 await self._out_of_reach()
                 retry_after = getattr(error, "retry_after", None)
                 usual = LONGEST_SILENT_PAUSE
@@ -323,6 +334,13 @@ class _Waiting:
                 raise asyncio.CancelledError
             pause = self._next_pause(usual, retry_after)
             await asyncio.sleep(pause if left is None else min(pause, left))
+
+    async def _poll(self) -> tuple[TaskReport, float]:
+        """Ask once; a source that stays silent is not waited for after the deadline."""
+        left = None if self._progress.stands_still else self._left()
+        at_most = None if left is None else max(left, LEAST_POLL)
+        async with asyncio.timeout(at_most):
+            return await self._activities.poll(self._request.source, self._task())
 
     def _task(self) -> PluginTask:
         """Return the task to ask for, with the StartTime once it is known."""

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -69,7 +69,8 @@ class Progress(BaseModel):
     StartTime, by which a recycled id is told from the task that had it before.
     `abortable` is False if the source says so of its task; `pausable` if it offers to
     suspend it. `left` is for how many seconds after `as_of` the task may go on, None
-    without a deadline; while `stands_still` no time is counted.
+    without a deadline; while `stands_still` no time is counted. `silent_since` is since
+    when the source is out of reach, once that interrupts the task, `silence` how.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -84,6 +85,8 @@ class Progress(BaseModel):
     left: float | None = None
     as_of: datetime | None = None
     stands_still: bool = False
+    silent_since: datetime | None = None
+    silence: str = ""
 
 
 class FollowRequest(BaseModel):
@@ -312,7 +315,7 @@ class _Waiting:
             except PluginTaskGoneError as error:
                 return Lost(reason=str(error), percent=self._progress.percent)
             except (*_OUT_OF_REACH, TimeoutError) as error:
-                await self._out_of_reach()
+                await self._out_of_reach(str(error) or "it does not answer in time")
                 retry_after = getattr(error, "retry_after", None)
                 usual = LONGEST_SILENT_PAUSE
             except ForeignUriError as error:
@@ -356,6 +359,8 @@ class _Waiting:
             started=before.started or report.started,
             abortable=report.abortable,
             pausable=report.pausable,
+            silent_since=None,
+            silence="",
         )
 
     async def _show(self, state: TaskState, **seen: Any) -> None:
@@ -401,12 +406,15 @@ class _Waiting:
             return progress.left
         return progress.left - (datetime.now(UTC) - progress.as_of).total_seconds()
 
-    async def _out_of_reach(self) -> None:
+    async def _out_of_reach(self, how: str) -> None:
         now = time.monotonic()
         if self._silent_since is None:
             self._silent_since = now
-        if now - self._silent_since >= self._request.interrupted_after:
-            await self._show(TaskState.INTERRUPTED)
+        seconds = now - self._silent_since
+        is_known = self._progress.silent_since is not None
+        if seconds >= self._request.interrupted_after and not is_known:
+            since = datetime.now(UTC) - timedelta(seconds=seconds)
+            await self._show(TaskState.INTERRUPTED, silent_since=since, silence=how)
 
     def _last(self, report: TaskReport) -> TaskReport:
         """Return the last report: its answer not too long, its percent no less, its

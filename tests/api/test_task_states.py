@@ -108,6 +108,8 @@ async def test_state_is_the_source_s_own(
     task = await house.until(accepted, state)
     assert "EndTime" not in task
     assert "TaskStatus" not in task
+    is_paused = state in ("Suspended", "Interrupted")
+    assert ("was paused" in words_of(task)) is is_paused
     assert task["TaskMonitor"] == accepted.headers["Location"]
     monitor = await house.client.get(accepted.headers["Location"])
     assert monitor.status_code == 202
@@ -119,6 +121,9 @@ async def test_pause_and_resume_of_the_source_show(house: House, machine: str) -
     accepted = await house.create_volume(f"{machine}.1")
     task = await house.until(accepted, "Suspended")
     assert task["PercentComplete"] == 30
+    last = task["Messages"][-1]
+    assert last["MessageId"].endswith(".TaskPaused")
+    assert f"was paused by its source {machine}." in last["Message"]
     house.emulator.set_modes(machine, pause_at=None)
     assert states(await seen(house, accepted))[-2:] == ["Running", "Completed"]
 
@@ -140,8 +145,11 @@ async def test_interrupted_while_out_of_reach(house: House, machine: str) -> Non
     house.emulator.set_modes(target, vanish=True)
     task = await house.until(accepted, "Interrupted")
     assert "EndTime" not in task
+    last = task["Messages"][-1]
+    assert last["MessageId"].endswith(".TaskPaused")
+    assert f"its source {machine} is out of reach since 20" in last["Message"]
     house.emulator.set_modes(target, vanish=False)
-    await house.until(accepted, "Running")
+    assert "paused" not in words_of(await house.until(accepted, "Running"))
     house.emulator.set_modes(machine, hang=False)
     assert (await house.ended(accepted))["TaskState"] == "Completed"
 

@@ -156,6 +156,7 @@ async def test_source_that_works_inside_the_request_past_the_deadline(
     assert task["TaskState"] == "Exception"
     assert "outcome" in words_of(task)
     assert "is unknown" in words_of(task)
+    assert f"Read {uri} to see" in words_of(task)
     assert is_overdue(await house.final(accepted))
     assert house.executions("bmc1") == 1
 

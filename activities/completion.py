@@ -374,6 +374,7 @@ class _Waiting:
         if self._progress != before:
             self._beat(self._progress)
             self._pause = FIRST_PAUSE
+        await self._tell_progress()
         if changed:
             await self._activities.tell_workflow(
                 Observed(
@@ -383,7 +384,6 @@ class _Waiting:
                     percent=self._progress.percent,
                 )
             )
-        await self._tell_progress()
 
     async def _tell_progress(self) -> None:
         """Tell subscribers how far it is, at most once a second."""

@@ -43,6 +43,7 @@ from api.header_limits import HeaderLimits
 from api.logins import Logins
 from api.privileges import privileged
 from api.query_options import only_known_options
+from api.task_list import TaskList
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.encryption import Keyring
@@ -140,7 +141,7 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     """Put together what the routes work with."""
     sources = Sources(store)
     monitor_reads, event_log = MonitorReads(store), EventLog(store)
-    audit_log = AuditLog(store)
+    reader, audit_log = TaskReader(client), AuditLog(store)
     account_settings = AccountSettings(store, settings)
     accounts_kept = Accounts(store, account_settings)
     session_settings = SessionSettings(store, settings)
@@ -151,7 +152,9 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     return Gateway(
         settings=settings,
         temporal=client,
-        tasks=TaskReader(client),
+        tasks=reader,
+        task_list=TaskList(client, reader, event_log, Requests(store), store.keyring),
+        event_log=event_log,
         starter=TaskStarter(client, settings.task_queue),
         connections=Connections(sources, adapters, settings, CALLS_SHARE),
         sources=sources,

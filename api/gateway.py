@@ -8,12 +8,14 @@ from temporalio.client import Client
 from activities.removal import TaskRemoval
 from api.audit_trail import AuditTrail
 from api.logins import Logins
+from api.task_list import TaskList
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.plugins.connections import Connections
 from taskfish.settings import Settings
 from taskfish.store.accounts import Accounts, AccountSettings
 from taskfish.store.audit import AuditLog
+from taskfish.store.event_log import EventLog
 from taskfish.store.inventory import Inventory
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
@@ -33,6 +35,8 @@ class Gateway:
     settings: Settings
     temporal: Client
     tasks: TaskReader
+    task_list: TaskList
+    event_log: EventLog
     starter: TaskStarter
     connections: Connections
     sources: Sources

@@ -74,6 +74,11 @@ def require_owner_or(
         raise _refused([privilege])
 
 
+def sees_all_tasks(user: User, settings: Settings) -> bool:
+    """Say whether all tasks are there for the user, whoever has started them."""
+    return not settings.owner_only or CONFIGURE_MANAGER in user.privileges
+
+
 def may_see(user: User, owner: str, settings: Settings) -> bool:
     """Say whether a task is there for the user: in owner-only mode, only one's own.
 

@@ -161,6 +161,11 @@ _BASE: dict[str, Entry] = {
         "Send the request without query options that begin with $.",
         501,
     ),
+    "QueryCombinationInvalid": Entry(
+        "Warning",
+        "The query options cannot be given together.",
+        "Give each option once, and `only` without `$expand`.",
+    ),
     "QueryParameterValueFormatError": Entry(
         "Warning",
         "The value '%1' of the query parameter %2 has the wrong form.",

@@ -91,7 +91,7 @@ async def test_refused_reading_does_not_count_as_the_first(
     assert (await house.client.get(monitor, auth=users["reader"])).status_code == 403
     run_id = (await house.workflow(accepted).describe()).run_id
     run = (accepted.json()["Id"], run_id)
-    assert await MonitorReads(house.store).read_of(run) is None
+    assert not await MonitorReads(house.store).reads_of([run])
 
 
 async def test_owner_cancels_without_configure_manager(

@@ -61,7 +61,7 @@ async def take_turn(
         return turn, ()
     forced = _is_forced_power_off(request)
     turns = gateway.turns
-    before = await turns.on(turn.systems) if forced and wish != "allow" else ()
+    before = await turns.on(turn.systems) if forced else ()
     await turns.take(turn.systems, task_id, token, first=forced)
     superseded: tuple[str, ...] = ()
     async with _checking(turns, token):

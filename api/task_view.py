@@ -118,8 +118,9 @@ def open_view(
     said = [*_started(run, begun=labels.may_have_been_sent), *seen.messages]
     if state is TaskState.PENDING and not said and request.not_before is not None:
         said.append(_waits_until(run, request.not_before))
-    if state is TaskState.SUSPENDED and memo.suspended is not None:
-        text = f"The task %1 was paused by {memo.suspended}."
+    why = _why_paused(state, labels, memo, seen)
+    if why is not None:
+        text = f"The task %1 was paused {why}."
         said.append(task_message("TaskPaused", run.id, text=text))
     percent = max(seen.percent, memo.percent)
     is_unsent = _is_unsent(run, labels)
@@ -272,6 +273,22 @@ def _open_state(
     if progress is None or labels.state is TaskState.STOPPING:
         return labels.state
     return progress.state
+
+
+def _why_paused(
+    state: TaskState, labels: TaskLabels, memo: OpenMemo, seen: Progress
+) -> str | None:
+    """Say by whom, or by what, a task is paused; None if it is not."""
+    if state is TaskState.SUSPENDED:
+        return f"by {memo.suspended or f'its source {labels.source}'}"
+    if state is not TaskState.INTERRUPTED:
+        return None
+    if seen.silent_since is None:
+        return f"because its source {labels.source} says that it is interrupted"
+    since = f"{seen.silent_since:%FT%TZ}"
+    return f"because its source {labels.source} is out of reach since {since}: " + (
+        seen.silence
+    )
 
 
 def _is_unsent(run: WorkflowExecutionDescription, labels: TaskLabels) -> bool:

@@ -91,20 +91,7 @@ def _wrong_completion(
             return "" if volumes == 1 else f"completed, and {volumes} volumes are there"
         case "volume_deletion":
             return "completed, and the volume is there" if volumes else ""
-        case "reset" if not executed and _was_reset_otherwise(emulator, requested):
-            return ""
     return "" if executed else "completed, and never executed"
-
-
-def _was_reset_otherwise(emulator: Emulator, requested: Requested) -> bool:
-    """Say whether the machine shows a reset, though another one (docs/durability.md):
-    nothing tells which it was. An Nmi is never shown.
-    """
-    if requested.change.reset_type == "Nmi":
-        return False
-    resets = emulator.executions(requested.change.machine, "POST")
-    types = [mark_of(each)[2] for each in resets if "/Actions/" in each.uri]
-    return any(each != "Nmi" for each in types)
 
 
 def _wrong_exception(requested: Requested, outcomes: set[str]) -> str:

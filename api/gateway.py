@@ -8,6 +8,7 @@ from temporalio.client import Client
 from activities.removal import TaskRemoval
 from api.audit_trail import AuditTrail
 from api.logins import Logins
+from api.task_limits import TaskLimits
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.plugins.connections import Connections
@@ -34,6 +35,7 @@ class Gateway:
     temporal: Client
     tasks: TaskReader
     starter: TaskStarter
+    task_limits: TaskLimits
     connections: Connections
     sources: Sources
     inventory: Inventory

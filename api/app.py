@@ -43,6 +43,7 @@ from api.header_limits import HeaderLimits
 from api.logins import Logins
 from api.privileges import privileged
 from api.query_options import only_known_options
+from api.task_limits import TaskLimits
 from api.task_list import TaskList
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
@@ -156,6 +157,7 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         task_list=TaskList(client, reader, event_log, Requests(store), store.keyring),
         event_log=event_log,
         starter=TaskStarter(client, settings.task_queue),
+        task_limits=TaskLimits(client, settings),
         connections=Connections(sources, adapters, settings, CALLS_SHARE),
         sources=sources,
         inventory=Inventory(store),

@@ -8,6 +8,7 @@ from temporalio.client import Client
 from activities.removal import TaskRemoval
 from api.audit_trail import AuditTrail
 from api.logins import Logins
+from api.task_limits import TaskLimits
 from api.task_list import TaskList
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
@@ -38,6 +39,7 @@ class Gateway:
     task_list: TaskList
     event_log: EventLog
     starter: TaskStarter
+    task_limits: TaskLimits
     connections: Connections
     sources: Sources
     inventory: Inventory

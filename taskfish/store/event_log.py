@@ -1,6 +1,5 @@
 """The event log (D9): appended in an order that all readers see, read by cursors."""
 
-import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,11 +10,11 @@ from pydantic import JsonValue
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from taskfish.errors import TaskfishError
 from taskfish.redfish.events import Event, LoggedEvent, TaskStep
 from taskfish.redfish.task_events import END, REMOVED
 from taskfish.store.database import Store, serialized
 from taskfish.store.tables import events
+from taskfish.store.together import Together
 
 Run = tuple[str, str]
 """Workflow id and run id."""
@@ -26,8 +25,7 @@ class EventLog:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: list[tuple[Sequence[Event], asyncio.Future[None]]] = []
-        self._appending = asyncio.Lock()
+        self._appending = Together(self._append_all)
 
     async def append(self, *added: Event) -> None:
         """Append events, those of a task once: a step that is there stays as it is.
@@ -35,34 +33,14 @@ class EventLog:
         Nothing of a run comes after its end but its removal. What many ask for at once
         is one transaction, which the cancel of one of them does not break off.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((added, done))
-        async with self._appending:
-            if not done.done():
-                batch, self._waiting = self._waiting, []
-                await asyncio.shield(self._append_all(batch))
-        await done
+        await self._appending.ask(added)
 
-    async def _append_all(
-        self, batch: Sequence[tuple[Sequence[Event], asyncio.Future[None]]]
-    ) -> None:
-        """Append what several ask for, and tell each of them what came of it."""
-        failure: TaskfishError | None = None
-        try:
-            async with self._store.write() as connection:
-                await serialized(connection, events.name)
-                await append_within(
-                    connection, [event for added, _ in batch for event in added]
-                )
-        except TaskfishError as error:
-            failure = error
-        for _, done in batch:
-            if done.cancelled():
-                continue
-            if failure is None:
-                done.set_result(None)
-            else:
-                done.set_exception(failure)
+    async def _append_all(self, batch: Sequence[Sequence[Event]]) -> None:
+        async with self._store.write() as connection:
+            await serialized(connection, events.name)
+            await append_within(
+                connection, [event for added in batch for event in added]
+            )
 
     async def end(self, ended: Sequence[Event], outcome: JsonValue) -> JsonValue | None:
         """Append the events of a task's end, the last of which is the end itself.

@@ -1,16 +1,19 @@
 """Who gets events: EventDestinations, and open streams while they are open (D9)."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from taskfish.redfish.event_filters import EventFilter
+from taskfish.redfish.events import Event
 from taskfish.store.database import Store, serialized
-from taskfish.store.tables import subscriptions
+from taskfish.store.event_log import append_within
+from taskfish.store.tables import events, subscriptions
+from taskfish.store.together import Together
 
 SubscriptionKind = Literal["RedfishEvent", "SSE"]
 RetryPolicy = Literal[
@@ -53,6 +56,7 @@ class Subscriptions:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._advancing = Together(self._advance_all)
 
     async def add(self, new: Subscription, limit: int | None = None) -> bool:
         """Add one; return False if there are as many of its kind as `limit`."""
@@ -102,28 +106,52 @@ class Subscriptions:
             if row is None or only_if not in (None, row.revision):
                 return None
             old = self._subscription(row._mapping)
-            new = old.model_copy(update={**changes, "revision": old.revision + 1})
-            values = self._row(new)
+            changed = {**changes, "revision": old.revision + 1}
+            new = old.model_copy(update=changed)
+            row_of_new = self._row(new)
+            values = {name: row_of_new[name] for name in changed}
             await connection.execute(update(subscriptions).where(its).values(values))
         return new
 
+    async def revisions(self) -> dict[str, int]:
+        """Return the revision of each subscription, by its id."""
+        statement = select(subscriptions.c.id, subscriptions.c.revision)
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return {row.id: row.revision for row in rows}
+
     async def advance(self, subscription_id: str, cursor: int) -> None:
-        """Note up to which position a subscription has got its events."""
+        """Note up to which position a subscription has got its events.
+
+        What many note at once is one transaction.
+        """
+        await self._advancing.ask((subscription_id, cursor))
+
+    async def _advance_all(self, noted: Sequence[tuple[str, int]]) -> None:
         statement = (
             update(subscriptions)
             .where(
-                subscriptions.c.id == subscription_id, subscriptions.c.cursor < cursor
+                subscriptions.c.id == bindparam("its_id"),
+                subscriptions.c.cursor < bindparam("its_cursor"),
             )
-            .values(cursor=cursor)
+            .values(cursor=bindparam("its_cursor"))
         )
+        rows = [{"its_id": each, "its_cursor": cursor} for each, cursor in noted]
         async with self._store.write() as connection:
-            await connection.execute(statement)
+            await connection.execute(statement, rows)
 
-    async def remove(self, subscription_id: str) -> bool:
-        """Remove one; return False if it was not there."""
+    async def remove(self, subscription_id: str, *told: Event) -> bool:
+        """Remove one, and append what is to be told of that to the event log.
+
+        Returns False, and tells nothing, if it was not there.
+        """
         statement = delete(subscriptions).where(subscriptions.c.id == subscription_id)
         async with self._store.write() as connection:
-            return (await connection.execute(statement)).rowcount > 0
+            await serialized(connection, events.name)
+            removed = (await connection.execute(statement)).rowcount > 0
+            if removed:
+                await append_within(connection, told)
+        return removed
 
     async def note_open(self, streams: Collection[str]) -> set[str]:
         """Note that these streams are open; return those that are still there."""

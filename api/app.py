@@ -1,7 +1,8 @@
 """Composition root of the northbound API: settings → store, plugins, Temporal → app."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -18,15 +19,19 @@ from api import (
     aggregation_sources,
     codec,
     codec_login,
+    event_service,
     gateway_manager,
     json_schemas,
     log_services,
     login,
     openapi,
     registries,
+    server_sent_events,
     service_root,
     session_service,
     sessions,
+    subscription_actions,
+    subscriptions,
     task_actions,
     task_monitors,
     task_service,
@@ -37,6 +42,7 @@ from api.audit_trail import AuditTrail
 from api.auditing import Auditing
 from api.conditional_get import ConditionalGet
 from api.errors import add_error_handlers, refuse
+from api.event_streams import EventStreams
 from api.front import METHODS, Front
 from api.gateway import Gateway
 from api.header_limits import HeaderLimits
@@ -48,12 +54,14 @@ from taskfish.encryption import Keyring
 from taskfish.plugins.connections import Connections
 from taskfish.plugins.odim import client as odim
 from taskfish.plugins.redfish import client as redfish
+from taskfish.redfish.event_resources import EVENT_STREAM
 from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings
 from taskfish.store.accounts import Accounts, first_policy
 from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
+from taskfish.store.event_service import EventServiceSettings
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
 from taskfish.store.monitor_reads import MonitorReads
@@ -64,6 +72,7 @@ from taskfish.store.service import ServiceFacts
 from taskfish.store.service_settings import ServiceSettings
 from taskfish.store.sessions import Sessions, SessionSettings
 from taskfish.store.sources import Sources
+from taskfish.store.subscriptions import Subscriptions
 from taskfish.store.turns import Turns
 from taskfish.temporal import connect
 
@@ -80,6 +89,10 @@ PARTS = (
     tasks,
     task_actions,
     task_monitors,
+    event_service,
+    subscriptions,
+    subscription_actions,
+    server_sent_events,
     update_service,
     registries,
     json_schemas,
@@ -110,9 +123,14 @@ def create_app(
         client = temporal or await connect(keyring, lazy=True)
         gateway = open_gateway(settings, store, client)
         app.state.gateway = gateway
+        looking_after = asyncio.create_task(gateway.streams.run())
         try:
             yield
         finally:
+            looking_after.cancel()
+            with suppress(asyncio.CancelledError):
+                await looking_after
+            await gateway.streams.close()
             await gateway.connections.aclose()
             await gateway.trail.close()
             await store.close()
@@ -142,6 +160,8 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     audit_log = AuditLog(store)
     accounts_kept = Accounts(store, first_policy(settings))
     session_settings = SessionSettings(store, settings)
+    sessions_kept = Sessions(store, session_settings, settings.max_sessions)
+    event_settings, subscribed = EventServiceSettings(store), Subscriptions(store)
     adapters = {
         ConnectionMethod.ODIM: odim.connect,
         ConnectionMethod.REDFISH: redfish.connect,
@@ -162,7 +182,7 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         facts=ServiceFacts(store),
         accounts=accounts_kept,
         logins=Logins(accounts_kept, settings),
-        sessions=Sessions(store, session_settings, settings.max_sessions),
+        sessions=sessions_kept,
         session_settings=session_settings,
         service_settings=ServiceSettings(store, settings),
         removal=TaskRemoval(
@@ -175,6 +195,17 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         ),
         audit_log=audit_log,
         trail=AuditTrail(audit_log),
+        event_log=event_log,
+        event_settings=event_settings,
+        subscriptions=subscribed,
+        streams=EventStreams(
+            settings,
+            event_log,
+            subscribed,
+            event_settings,
+            accounts_kept,
+            sessions_kept,
+        ),
     )
 
 
@@ -204,8 +235,13 @@ def _openapi() -> bytes:
 
 
 async def _no_query(request: Request) -> None:
-    """Raise 501 for query options of OData: none is supported (DSP0266 7.3)."""
-    if any(name.startswith("$") for name in request.query_params):
+    """Raise 501 for query options of OData: none is supported (DSP0266 7.3), but for
+    the filter of a stream of events.
+    """
+    options = {name for name in request.query_params if name.startswith("$")}
+    if request.scope["path"] == EVENT_STREAM:
+        options -= {server_sent_events.FILTER}
+    if options:
         raise refuse("QueryNotSupported")
 
 

@@ -51,7 +51,7 @@ from taskfish.plugins.odim import client as odim
 from taskfish.plugins.redfish import client as redfish
 from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings, load_settings
-from taskfish.store.accounts import Accounts, first_policy
+from taskfish.store.accounts import Accounts, AccountSettings
 from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
@@ -131,7 +131,7 @@ class WorkerProcess:
             subscriptions,
             event_log,
             self._log_end,
-            Accounts(store, first_policy(settings)),
+            Accounts(store, AccountSettings(store, settings)),
             settings,
             _is_event_service_enabled,
         )

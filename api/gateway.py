@@ -7,6 +7,7 @@ from temporalio.client import Client
 
 from activities.removal import TaskRemoval
 from api.audit_trail import AuditTrail
+from api.event_streams import EventStreams
 from api.logins import Logins
 from api.task_limits import TaskLimits
 from api.task_list import TaskList
@@ -17,6 +18,7 @@ from taskfish.settings import Settings
 from taskfish.store.accounts import Accounts, AccountSettings
 from taskfish.store.audit import AuditLog
 from taskfish.store.event_log import EventLog
+from taskfish.store.event_service import EventServiceSettings
 from taskfish.store.inventory import Inventory
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
@@ -26,6 +28,7 @@ from taskfish.store.service import ServiceFacts
 from taskfish.store.service_settings import ServiceSettings
 from taskfish.store.sessions import Sessions, SessionSettings
 from taskfish.store.sources import Sources
+from taskfish.store.subscriptions import Subscriptions
 from taskfish.store.turns import Turns
 
 
@@ -58,6 +61,9 @@ class Gateway:
     removal: TaskRemoval
     audit_log: AuditLog
     trail: AuditTrail
+    event_settings: EventServiceSettings
+    subscriptions: Subscriptions
+    streams: EventStreams
 
 
 async def gateway_of(request: Request) -> Gateway:

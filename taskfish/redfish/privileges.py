@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
+from taskfish.redfish.event_resources import EVENT_STREAM
 from taskfish.redfish.links import ROOT
 from taskfish.redfish.resources import WITH_TASKS, tasks_of
 from taskfish.redfish.schema import SCHEMA
@@ -45,10 +46,11 @@ _AUDIT = re.compile(rf"{ROOT}/Managers/taskfish/LogServices/Audit/Entries(/.*)?"
 
 CODEC_DECODE, CODEC_ENCODE = "/codec/decode", "/codec/encode"
 _BESIDE_REDFISH = {
+    EVENT_STREAM: {"GET": frozenset({LOGIN})},
     CODEC_DECODE: {"GET": frozenset({CONFIGURE_MANAGER})},
     CODEC_ENCODE: {"GET": frozenset({CONFIGURE_COMPONENTS})},
 }
-"""Rows of our own, for what lies outside the Redfish tree."""
+"""Rows of our own, for what no schema has a resource for."""
 _UNKNOWN = frozenset({CONFIGURE_MANAGER})
 Operations = Mapping[str, frozenset[str]]
 """Method → the privileges of which one is enough."""

@@ -126,6 +126,7 @@ class ServiceRoot(Resource):
     update_service: Link
     aggregation_service: Link
     tasks: Link
+    event_service: Link
 
 
 class Action(RedfishModel):

@@ -201,6 +201,15 @@ async def append_within(
         await connection.execute(insert(events), rows)
 
 
+async def tell_within(connection: AsyncConnection, *told: Event) -> None:
+    """Append what a transaction has changed, as the last thing that it does.
+
+    Both are there or none is; and who holds the log's order waits for nothing else.
+    """
+    await serialized(connection, events.name)
+    await append_within(connection, told)
+
+
 async def _told(
     connection: AsyncConnection, runs: set[Run]
 ) -> defaultdict[Run, list[TaskStep]]:
@@ -267,6 +276,7 @@ def _row(event: Event, outcome: bytes | None) -> dict[str, Any]:
         "step": task.step if task else None,
         "percent": task.percent if task else None,
         "outcome": outcome if ends else None,
+        "given": event.given,
     }
 
 

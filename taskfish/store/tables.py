@@ -251,7 +251,8 @@ Index("sessions_user_name", sessions.c.user_name)
 # went. Readers see the positions in their order. `step` tells the rows of a run apart
 # (`state-2`, `percent-40`, `end`, `removed`); `origin` is the URI that it is about,
 # `concerns` are others, as a task's machines. The row of an end has the outcome,
-# sealed: whoever decides it again gets the first decision.
+# sealed: whoever decides it again gets the first decision. `given` is a test event as
+# its client submitted it.
 events = Table(
     "events",
     metadata,
@@ -268,6 +269,7 @@ events = Table(
     Column("step", String(32)),
     Column("percent", Integer),
     Column("outcome", Sealed),
+    Column("given", JSON(none_as_null=True)),
     UniqueConstraint("task_id", "run_id", "step", name="events_step"),
     sqlite_autoincrement=True,
 )

@@ -30,6 +30,7 @@ from api import (
     service_root,
     session_service,
     sessions,
+    southbound_events,
     subscription_actions,
     subscriptions,
     task_actions,
@@ -49,6 +50,7 @@ from api.header_limits import HeaderLimits
 from api.logins import Logins
 from api.privileges import privileged
 from api.query_options import only_known_options
+from api.source_tokens import SourceTokens
 from api.task_limits import TaskLimits
 from api.task_list import TaskList
 from api.task_reader import TaskReader
@@ -73,8 +75,10 @@ from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service import ServiceFacts
 from taskfish.store.service_settings import ServiceSettings
 from taskfish.store.sessions import Sessions, SessionSettings
+from taskfish.store.source_subscriptions import SourceSubscriptions
 from taskfish.store.sources import Sources
 from taskfish.store.subscriptions import Subscriptions
+from taskfish.store.task_news import TaskNews
 from taskfish.store.turns import Turns
 from taskfish.temporal import connect
 
@@ -104,7 +108,13 @@ PARTS = (
     aggregated,
 )
 """What lies behind the login."""
-OPEN = (service_root.router, login.router, openapi.router, codec_login.router)
+OPEN = (
+    service_root.router,
+    login.router,
+    openapi.router,
+    codec_login.router,
+    southbound_events.router,
+)
 """What is open without login (contracts.md 7)."""
 
 
@@ -157,7 +167,7 @@ def create_app(
 
 def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     """Put together what the routes work with."""
-    sources = Sources(store)
+    sources, subscriptions = Sources(store), SourceSubscriptions(store)
     monitor_reads, event_log = MonitorReads(store), EventLog(store)
     reader, audit_log = TaskReader(client), AuditLog(store)
     account_settings = AccountSettings(store, settings)
@@ -212,6 +222,9 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
             accounts_kept,
             sessions_kept,
         ),
+        task_news=TaskNews(store),
+        source_subscriptions=subscriptions,
+        source_tokens=SourceTokens(subscriptions, settings),
     )
 
 

@@ -9,6 +9,7 @@ from activities.removal import TaskRemoval
 from api.audit_trail import AuditTrail
 from api.event_streams import EventStreams
 from api.logins import Logins
+from api.source_tokens import SourceTokens
 from api.task_limits import TaskLimits
 from api.task_list import TaskList
 from api.task_reader import TaskReader
@@ -27,8 +28,10 @@ from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service import ServiceFacts
 from taskfish.store.service_settings import ServiceSettings
 from taskfish.store.sessions import Sessions, SessionSettings
+from taskfish.store.source_subscriptions import SourceSubscriptions
 from taskfish.store.sources import Sources
 from taskfish.store.subscriptions import Subscriptions
+from taskfish.store.task_news import TaskNews
 from taskfish.store.turns import Turns
 
 
@@ -64,6 +67,9 @@ class Gateway:
     event_settings: EventServiceSettings
     subscriptions: Subscriptions
     streams: EventStreams
+    task_news: TaskNews
+    source_subscriptions: SourceSubscriptions
+    source_tokens: SourceTokens
 
 
 async def gateway_of(request: Request) -> Gateway:

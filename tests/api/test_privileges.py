@@ -84,6 +84,7 @@ def test_what_is_open_is_declared() -> None:
         ("POST", f"{SESSIONS}/Members"),
         ("POST", "/codec/login"),
         ("POST", "/codec/logout"),
+        ("POST", "/southbound/events/x"),
     }
 
 

@@ -17,9 +17,10 @@ from temporalio.client import Client
 from activities.retention import TASKS_QUERY
 from api.errors import RETRY_AFTER, refuse
 from api.temporal_faults import TEMPORAL_FAULTS
+from api.temporal_queries import quoted
 from taskfish.errors import RequestRefusedError
 from taskfish.settings import Settings
-from taskfish.temporal import MAX_SEARCH_ATTRIBUTE, RPC_TIMEOUT
+from taskfish.temporal import RPC_TIMEOUT
 
 COUNTED_FOR = timedelta(seconds=10)
 """How long a count is good for whom it leaves room."""
@@ -170,15 +171,9 @@ class TaskLimits:
     def _open_tasks(self, attribute: str, value: str) -> OpenTasks:
         key = attribute, value
         if key not in self._open:
-            query = f"{self._query} AND {attribute} = {_quoted(value)}"
+            query = f"{self._query} AND {attribute} = {quoted(value)}"
             self._open[key] = OpenTasks(self._client, query)
         return self._open[key]
-
-
-def _quoted(value: str) -> str:
-    """Return a value as Temporal's queries have it: it may hold quotes itself."""
-    kept = value[:MAX_SEARCH_ATTRIBUTE]
-    return "'" + kept.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _full(bound: Bound) -> RequestRefusedError:

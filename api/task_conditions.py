@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from api.errors import refuse
 from api.task_view import TaskView
+from api.temporal_queries import quoted
 from taskfish.errors import RequestRefusedError
 from taskfish.temporal import MAX_SEARCH_ATTRIBUTE
 
@@ -70,14 +71,14 @@ class Text:
     def compare(self, operator: str, value: Value) -> Condition:
         """Compare by the order of characters."""
         text = _text(self.name, value)
-        return _compared(self.attribute, self.of, operator, text, _quoted(text))
+        return _compared(self.attribute, self.of, operator, text, quoted(text))
 
     def starts_with(self, value: Value) -> Condition:
         """Ask for a beginning."""
         text = _text(self.name, value)
         return Condition(
-            f"{self.attribute} STARTS_WITH {_quoted(text)}",
-            f"({self.attribute} NOT STARTS_WITH {_quoted(text)} "
+            f"{self.attribute} STARTS_WITH {quoted(text)}",
+            f"({self.attribute} NOT STARTS_WITH {quoted(text)} "
             f"OR {self.attribute} IS NULL)",
             lambda view: (self.of(view) or "").startswith(text),
         )
@@ -156,8 +157,8 @@ class Texts:
             raise bad_value(self.name, operator, how)
         text = _text(self.name, value)
         has = Condition(
-            f"{self.attribute} = {_quoted(text)}",
-            f"({self.attribute} != {_quoted(text)} OR {self.attribute} IS NULL)",
+            f"{self.attribute} = {quoted(text)}",
+            f"({self.attribute} != {quoted(text)} OR {self.attribute} IS NULL)",
             lambda view: text in self.of(view),
         )
         return has if operator == "eq" else ~has
@@ -175,7 +176,7 @@ def all_of(conditions: Iterable[Condition]) -> Condition:
 
 def of_resource(uri: str) -> Condition:
     """Ask for the tasks that change a resource, or what lies below it."""
-    itself, below = _quoted(uri), _quoted(f"{uri}/")
+    itself, below = quoted(uri), quoted(f"{uri}/")
     return Condition(
         f"(TaskTarget = {itself} OR TaskTarget STARTS_WITH {below} "
         f"OR TaskResources = {itself})",
@@ -251,9 +252,3 @@ def _moment(name: str, value: Value) -> datetime:
         how = "It is compared with a time, as 2026-11-27T12:00:00Z."
         raise bad_value(name, str(value), how)
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def _quoted(text: str) -> str:
-    """Return a string of the visibility query language."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

@@ -15,6 +15,7 @@ from activities.errors import answer_to, as_application_errors
 from activities.finishing import finish
 from activities.heartbeat import Beat, heartbeating
 from activities.machine_state import MachineState
+from activities.news import Listening, NewsDesk
 from taskfish.errors import (
     CredentialsRefusedError,
     ForeignUriError,
@@ -32,14 +33,24 @@ from taskfish.redfish.echoes import Echoes
 from taskfish.redfish.limits import MAX_JOURNAL_BODY, cut
 from taskfish.redfish.messages import Message
 from taskfish.redfish.task import PluginTask, TaskReport, TaskState
+from taskfish.redfish.task_events import TaskSubject
+from taskfish.store.event_log import EventLog
 from taskfish.store.journal import Journal, JournalKey
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.temporal import RPC_TIMEOUT
 
 FIRST_PAUSE = 0.2
 LONGEST_RETRY_AFTER = 60.0
+SHORTEST_AFTER_NEWS = 0.1
+"""How long a task is left alone after a poll, whatever its source tells; doubled with
+each poll that news caused and that showed nothing new, up to the usual pause."""
+AFTER_NEWS = 1.0
+"""How soon is asked again after a poll that news caused, whatever Retry-After says: an
+event may be a moment before the task that it is about."""
 LONGEST_SILENT_PAUSE = 10.0
 """How long a source that does not answer is left alone at most."""
+A_PROGRESS_AT_LEAST = 1.0
+"""How many seconds lie between two events of a task's progress."""
 LEAST_POLL = 1.0
 """How long a poll may take however little time is left: it may bring what its source
 says only once."""
@@ -96,7 +107,8 @@ class FollowRequest(BaseModel):
     the task shows as Interrupted. After `deadline` it is not waited for any longer.
     `grace_after` is what an earlier wait had seen at its own deadline: this one is the
     time to abort it, and nothing stops its clock. `secret_body` refers to the body with
-    its secrets, which the source's words are not to repeat.
+    its secrets, which the source's words are not to repeat. `subject` is what the
+    events of its progress are about, None if there are to be none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -110,6 +122,7 @@ class FollowRequest(BaseModel):
     deadline: datetime | None = None
     grace_after: Progress | None = None
     secret_body: str | None = None
+    subject: TaskSubject | None = None
 
 
 class Ended(BaseModel):
@@ -160,6 +173,7 @@ class Observed(BaseModel):
     sequence: int
     state: TaskState
     run_id: str | None = None
+    percent: int = 0
 
 
 class CompletionActivities:
@@ -172,12 +186,16 @@ class CompletionActivities:
         journal: Journal,
         secret_bodies: SecretBodies,
         machine_state: MachineState,
+        event_log: EventLog,
+        news: NewsDesk,
     ) -> None:
         self._client = client
         self._connections = connections
         self._journal = journal
         self._secret_bodies = secret_bodies
         self._machine_state = machine_state
+        self._event_log = event_log
+        self._news = news
 
     @activity.defn
     async def await_completion(self, request: FollowRequest) -> Completion:
@@ -195,8 +213,11 @@ class CompletionActivities:
                     completion: Completion = Ended(report=report)
                 else:
                     echoes = await self._echoes(request)
-                    waiting = _Waiting(self, request, progress, beat, echoes)
-                    completion = await self._wait(request, waiting)
+                    with self._news.listening(request.task) as listening:
+                        waiting = _Waiting(
+                            self, request, progress, beat, echoes, listening
+                        )
+                        completion = await self._wait(request, waiting)
                 power_state = await self._power_state(request, completion)
             if isinstance(completion, Ended) and completion.report.state in _CANCELLED:
                 await self._cancel_workflow()
@@ -244,9 +265,15 @@ class CompletionActivities:
             info.workflow_id, run_id=info.workflow_run_id
         )
 
-    async def poll(self, source: str, task: PluginTask) -> tuple[TaskReport, float]:
-        """Ask the source once; return its report and the usual pause between polls."""
+    async def poll(
+        self, source: str, task: PluginTask, listening: Listening
+    ) -> tuple[TaskReport, float]:
+        """Ask the source once; return its report and the usual pause between polls.
+
+        Its news are listened to from then on, and those of the plugin before it.
+        """
         async with self._connections.open(source) as connection:
+            listening.listen_to(source, connection.access.source.options.plugin)
             if connection.refused:
                 raise SourceUnreachableError(
                     "the source refused the gateway's credentials; it is not asked "
@@ -270,6 +297,17 @@ class CompletionActivities:
             await self._workflow().signal("observed", observed, rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             activity.logger.info("the state was not signalled: %s", error.status.name)
+
+    async def tell_progress(self, subject: TaskSubject, percent: int) -> bool:
+        """Append the progress to the event log; say whether that worked: a lost one
+        is made good by the next.
+        """
+        try:
+            await self._event_log.append(subject.progressed(percent, datetime.now(UTC)))
+        except StoreUnavailableError as error:
+            activity.logger.info("the progress is not in the event log: %s", error)
+            return False
+        return True
 
     async def _keep(self, request: FollowRequest, report: TaskReport) -> None:
         assert report.answer is not None, "an ended task has an answer"
@@ -297,18 +335,25 @@ class _Waiting:
         progress: Progress,
         beat: Beat,
         echoes: Echoes,
+        listening: Listening,
     ) -> None:
         self._activities = activities
         self._request = request
         self._progress = progress
         self._beat = beat
         self._echoes = echoes
+        self._listening = listening
         self._pause = FIRST_PAUSE
+        self._after_news = False
+        self._alone = SHORTEST_AFTER_NEWS
         self._silent_since: float | None = None
+        self._told = progress.percent
+        self._told_at = -A_PROGRESS_AT_LEAST
 
     async def until_ended(self) -> Completion:
         """Poll, tell what changed, pause; return how it ended."""
         while True:
+            self._listening.begin()
             try:
                 found, usual = await finish(self._poll(), LAST_POLL_AT_MOST)
                 report = self._echoes.report(found)
@@ -336,14 +381,27 @@ class _Waiting:
             if activity.is_cancelled() or activity.is_worker_shutdown():
                 raise asyncio.CancelledError
             pause = self._next_pause(usual, retry_after)
-            await asyncio.sleep(pause if left is None else min(pause, left))
+            await self._rest(pause if left is None else min(pause, left), usual)
+
+    async def _rest(self, pause: float, usual: float) -> None:
+        """Leave the source alone until it is time, or until it has news of its task.
+
+        News say when to ask and nothing else. A flood of them makes no storm of polls.
+        """
+        alone = min(pause, self._alone)
+        await asyncio.sleep(alone)
+        self._after_news = await self._listening.heard(pause - alone)
+        if self._after_news:
+            self._alone = min(self._alone * 2, usual)
 
     async def _poll(self) -> tuple[TaskReport, float]:
         """Ask once; a source that stays silent is not waited for after the deadline."""
         left = None if self._progress.stands_still else self._left()
         at_most = None if left is None else max(left, LEAST_POLL)
         async with asyncio.timeout(at_most):
-            return await self._activities.poll(self._request.source, self._task())
+            return await self._activities.poll(
+                self._request.source, self._task(), self._listening
+            )
 
     def _task(self) -> PluginTask:
         """Return the task to ask for, with the StartTime once it is known."""
@@ -375,14 +433,29 @@ class _Waiting:
         if self._progress != before:
             self._beat(self._progress)
             self._pause = FIRST_PAUSE
+            self._alone = SHORTEST_AFTER_NEWS
+        await self._tell_progress()
         if changed:
             await self._activities.tell_workflow(
                 Observed(
                     sequence=self._progress.sequence,
                     state=state,
                     run_id=activity.info().workflow_run_id,
+                    percent=self._progress.percent,
                 )
             )
+
+    async def _tell_progress(self) -> None:
+        """Tell subscribers how far it is, at most once a second."""
+        subject, percent = self._request.subject, self._progress.percent
+        now = time.monotonic()
+        is_new = percent > self._told and now - self._told_at >= A_PROGRESS_AT_LEAST
+        if (
+            subject is not None
+            and is_new
+            and await self._activities.tell_progress(subject, percent)
+        ):
+            self._told, self._told_at = percent, now
 
     async def _clock_in(self, state: TaskState) -> dict[str, Any]:
         """Stop or start the clock: no time counts while the task is Pending, nor
@@ -430,9 +503,13 @@ class _Waiting:
         )
 
     def _next_pause(self, usual: float, retry_after: float | None) -> float:
-        """Return Retry-After if the source gave one, else back off up to the usual."""
+        """Return Retry-After if the source gave one, else back off up to the usual.
+
+        News that have shown nothing may have been early: then it is cut short.
+        """
         if retry_after is not None:
-            return min(max(retry_after, FIRST_PAUSE), LONGEST_RETRY_AFTER)
+            longest = AFTER_NEWS if self._after_news else LONGEST_RETRY_AFTER
+            return min(max(retry_after, FIRST_PAUSE), longest)
         pause = min(self._pause, usual)
         self._pause = pause * 1.5
         return pause * random.uniform(0.9, 1.1)

@@ -12,6 +12,7 @@ from activities.reset_gate import ResetGate
 from taskfish.errors import TemporalUnavailableError
 from taskfish.settings import Settings
 from taskfish.store.audit import AuditLog
+from taskfish.store.event_log import EventLog
 from taskfish.store.journal import Journal
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
@@ -25,6 +26,8 @@ KEPT_FOR = timedelta(days=30)
 REQUESTS_KEPT_FOR = timedelta(days=400)
 """Longer than any namespace keeps a task: a key is forgotten with its task, or by then
 if Temporal has removed the task by itself."""
+ENDS_KEPT_FOR = timedelta(minutes=10)
+"""Longer than visibility takes to know that a task was cancelled or removed."""
 LONGEST_START = timedelta(minutes=10)
 """After which a task that was to use kept secrets has started, or never will."""
 
@@ -45,6 +48,7 @@ class HousekeepingActivities:
         open_places: OpenPlaces,
         reset_gate: ResetGate,
         audit_log: AuditLog,
+        event_log: EventLog,
         settings: Settings,
         longest_start: timedelta = LONGEST_START,
     ) -> None:
@@ -56,6 +60,7 @@ class HousekeepingActivities:
         self._open_places = open_places
         self._reset_gate = reset_gate
         self._audit_log = audit_log
+        self._event_log = event_log
         self._settings = settings
         self._longest_start = longest_start
 
@@ -69,8 +74,10 @@ class HousekeepingActivities:
         with as_application_errors("housekeeping"):
             await self._journal.prune(now - KEPT_FOR)
             await self._monitor_reads.prune(now - KEPT_FOR)
-            await self._requests.prune(now - REQUESTS_KEPT_FOR)
+            ended = now - ENDS_KEPT_FOR
+            await self._requests.prune(now - REQUESTS_KEPT_FOR, ended)
             await self._prune_audit(now)
+            await self._prune_events(now)
             await self._open_places.sweep(now - LEAST_PLACE)
             await self._reset_gate.sweep(now - LEAST_PLACE)
             return await self._sweep_secrets(now - self._longest_start)
@@ -78,6 +85,10 @@ class HousekeepingActivities:
     async def _prune_audit(self, now: datetime) -> None:
         kept_for = timedelta(days=self._settings.audit_days)
         await self._audit_log.prune(now - kept_for, self._settings.audit_entries)
+
+    async def _prune_events(self, now: datetime) -> None:
+        kept_for = timedelta(days=self._settings.event_days)
+        await self._event_log.prune(now - kept_for, self._settings.event_entries)
 
     async def _sweep_secrets(self, kept_before: datetime) -> int:
         kept = await self._secret_bodies.kept_before(kept_before)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
@@ -9,8 +10,9 @@ from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.open_places import token_of
+from activities.task_subjects import end_of, first_run_of, subject_of
 from taskfish.errors import TemporalUnavailableError
-from taskfish.redfish.messages import task_message
+from taskfish.store.event_log import EventLog
 from taskfish.store.journal import Journal
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
@@ -39,12 +41,14 @@ class TaskRemoval:
         monitor_reads: MonitorReads,
         requests: Requests,
         turns: Turns,
+        event_log: EventLog,
     ) -> None:
         self._client = client
         self._journal = journal
         self._monitor_reads = monitor_reads
         self._requests = requests
         self._turns = turns
+        self._event_log = event_log
 
     async def remove_run(self, task_id: str, run_id: str) -> bool:
         """Delete one ended run, always by its run id; say whether it is gone.
@@ -57,28 +61,40 @@ class TaskRemoval:
     async def begin(self, task_id: str, run_id: str) -> bool:
         """As `remove_run`, without waiting: False only if the run has not ended."""
         run = await self._described(task_id, run_id)
+        if run is not None and run.close_time is None:
+            return False
+        newest = await self._described(task_id)
         if run is not None:
-            if run.close_time is None:
-                return False
+            if newest is None or newest.run_id == run_id:
+                await self._tell(run)
             await self._delete(task_id, run_id)
-            said = task_message("TaskRemoved", task_id)
-            logger.info("%s %s", said.message_id, said.message)
-        first_run = run_id if run is None else _first_run(run)
-        if await self._forget(task_id, run_id, first_run) and run is not None:
-            await self._turns.leave(await token_of(run))
+        first_run = run_id if run is None else first_run_of(run)
+        await self._monitor_reads.forget((task_id, run_id))
+        if (
+            newest is None
+            or run_id == newest.run_id
+            or first_run_of(newest) != first_run
+        ):
+            await self._forget(task_id, first_run)
+            if run is not None:
+                await self._turns.leave(await token_of(run))
         return True
 
-    async def _forget(self, task_id: str, run_id: str, first_run: str) -> bool:
-        """Forget what the store keeps for the run; its request and what it has sent
-        only if no later run of a reset task stands on them: then say so.
+    async def _tell(self, run: WorkflowExecutionDescription) -> None:
+        """Tell subscribers that the task goes, and of its end if nobody has yet; with
+        its Id in use by a later run the Task is still there.
         """
-        await self._monitor_reads.forget((task_id, run_id))
-        newest = await self._described(task_id)
-        if newest is None or run_id == newest.run_id or _first_run(newest) != first_run:
-            await self._requests.forget(task_id, first_run)
-            await self._journal.forget_answers(task_id, first_run)
-            return True
-        return False
+        removed = (await subject_of(run)).removed(datetime.now(UTC))
+        await self._event_log.append(await end_of(run), removed)
+        message = removed.message
+        logger.info("%s %s", message.message_id, message.message)
+
+    async def _forget(self, task_id: str, first_run: str) -> None:
+        """Forget a task's request and what it has sent: no later run of a reset task
+        stands on them.
+        """
+        await self._requests.forget(task_id, first_run)
+        await self._journal.forget_answers(task_id, first_run)
 
     async def _goes(self, task_id: str, run_id: str) -> bool:
         """Wait a little until Temporal does not know the run any more."""
@@ -117,11 +133,6 @@ class TaskRemoval:
             if isinstance(error, RPCError) and error.status in _NO_SUCH_RUN:
                 return
             raise _unavailable(error) from error
-
-
-def _first_run(run: WorkflowExecutionDescription) -> str:
-    """Return the run under which the store keeps the task's request and journal."""
-    return run.raw_description.workflow_execution_info.first_run_id or run.run_id
 
 
 def _unavailable(error: Exception) -> TemporalUnavailableError:

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.client import (
+    WorkflowExecution,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+)
 
 from activities.completion import Progress
 from api.last_words import Killing, words_of_killed
@@ -149,8 +153,43 @@ def open_view(
     )
 
 
+def listed_open_view(
+    run: WorkflowExecution,
+    request: TaskMemo,
+    memo: OpenMemo,
+    told: Message | None,
+    deadline: datetime | None,
+) -> TaskView:
+    """Return the view of a running task that was listed, not described: its state is
+    what its workflow has last shown, `told` the last that subscribers were told.
+    """
+    labels = labels_of(run.typed_search_attributes)
+    cancelling = labels.state is TaskState.CANCELLING and not memo.abort_refused
+    state = _open_state(labels, memo, None, cancelling=cancelling)
+    started = _started(run, begun=labels.may_have_been_sent)
+    stands_still = state is TaskState.PENDING or memo.suspended is not None
+    return TaskView(
+        id=run.id,
+        run_id=run.run_id,
+        first_run_id=_first_run_id(run),
+        request=request,
+        labels=labels,
+        state=state,
+        status=None,
+        started=run.start_time,
+        ended=None,
+        percent=memo.percent,
+        messages=(*started, *([told] if told and told not in started else [])),
+        deadline=None if stands_still else deadline,
+        is_cancelling=cancelling,
+        abort_refused=memo.abort_refused,
+        suspended=memo.suspended,
+        is_unsent=not labels.may_have_been_sent,
+    )
+
+
 def ended_view(
-    run: WorkflowExecutionDescription,
+    run: WorkflowExecution,
     request: TaskMemo,
     outcome: OutcomeMemo | None,
     killing: Killing | None,
@@ -192,7 +231,7 @@ def ended_view(
     )
 
 
-def unreadable_view(run: WorkflowExecutionDescription) -> TaskView:
+def unreadable_view(run: WorkflowExecution) -> TaskView:
     """Return the view of a run whose own words cannot be read here: by its status, and
     saying so.
     """
@@ -286,12 +325,12 @@ def _deadline(progress: Progress) -> datetime | None:
     return progress.as_of + timedelta(seconds=progress.left)
 
 
-def _started(run: WorkflowExecutionDescription, *, begun: bool) -> list[Message]:
+def _started(run: WorkflowExecution, *, begun: bool) -> list[Message]:
     """Say that it has started once it has: what only waits has not (TaskEvent 1.0)."""
     return [task_message("TaskStarted", run.id)] if begun else []
 
 
-def _waits_until(run: WorkflowExecutionDescription, moment: datetime) -> Message:
+def _waits_until(run: WorkflowExecution, moment: datetime) -> Message:
     text = (
         f"The task %1 waits for its maintenance window, which begins {moment:%FT%TZ}."
     )
@@ -307,5 +346,5 @@ def _cancelling(refused: str, *, is_unsent: bool) -> str:
     return "; it ends when its source has ended it."
 
 
-def _first_run_id(run: WorkflowExecutionDescription) -> str:
-    return run.raw_description.workflow_execution_info.first_run_id or run.run_id
+def _first_run_id(run: WorkflowExecution) -> str:
+    return run.raw_info.first_run_id or run.run_id

@@ -82,6 +82,25 @@ class Settings(BaseSettings):
     audit_entries: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     """How many records of the audit log are kept of each event, the newest."""
 
+    public_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] | None = None
+    """Where BMCs and plugins reach this gateway to send it their events."""
+    event_days: Annotated[int, Field(ge=1, le=3650)] = 7
+    """How long an event is kept in the log, in days."""
+    event_entries: Annotated[int, Field(ge=100, le=10_000_000)] = 200_000
+    """How many events are kept in the log, the newest."""
+    max_subscriptions: Annotated[int, Field(ge=1)] = 100
+    """How many subscriptions there may be, open streams not counted."""
+    max_streams: Annotated[int, Field(ge=1)] = 1500
+    """How many streams of events an API process has open at once."""
+    stream_keepalive: Seconds = 15
+    """How often a stream on which nothing happens shows that it is open."""
+    delivery_retry_attempts: Annotated[int, Field(ge=1, le=1000)] = 3
+    """How often an event is sent again before its subscription ends or is suspended."""
+    delivery_retry_interval: Seconds = 30
+    """How long after a failed delivery the next one is tried."""
+    delivery_timeout: Seconds = 10
+    """How long a subscriber may take to accept events."""
+
     heartbeat_timeout: Seconds = 10
     submit_deadline: Seconds = 120
     """How long a change is tried to be sent, and a lost one is looked for."""
@@ -128,6 +147,10 @@ class Settings(BaseSettings):
     """Whether removing a source removes its ended tasks too."""
     max_waiting_tasks: Annotated[int, Field(ge=1)] = 2000
     """Tasks that one worker process follows at once."""
+    max_tasks_per_source: Annotated[int, Field(ge=0)] = 1000
+    """How many tasks of one source may be open before no more start; 0 for any."""
+    max_tasks_per_account: Annotated[int, Field(ge=0)] = 10_000
+    """As max_tasks_per_source, for the tasks that one account has started."""
     max_concurrent_submits: Annotated[int, Field(ge=1)] = 500
 
     @field_validator("admin_password")

@@ -102,7 +102,7 @@ class House:
         Visibility may not list yet what was started last: the store does.
         """
         for task_id in await self._open_ids():
-            if not task_id.startswith("watch:"):
+            if ":" not in task_id:
                 handle = self.temporal.get_workflow_handle(task_id)
                 with contextlib.suppress(RPCError, TimeoutError):
                     await self._until_not_sending(handle)

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
 
     from activities.sources import SourceActivities, SourceRequest
     from taskfish.redfish.messages import base_message
+    from taskfish.redfish.resources import AGGREGATION_SOURCES
     from taskfish.redfish.task import Answer, Outcome, TaskState
     from taskfish.redfish.verdicts import (
         cancelled_outcome,
@@ -21,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         with_note,
     )
     from workflows import policies
+    from workflows.events import TaskEvents
     from workflows.orders import Cancels
     from workflows.task import (
         conclude,
@@ -48,6 +50,7 @@ class NewSource(BaseModel):
     deadline: float
     ends_within: float | None = None
     heartbeat_timeout: float
+    logs_events: bool = False
 
 
 @workflow.defn(name="AggregationSource.Create")
@@ -59,14 +62,16 @@ class AddAggregationSource(Cancels):
         """Admit, watch, conclude; what fails or is cancelled leaves nothing behind."""
         self._request = SourceRequest(source=new.source, task_id=self._id, uri=new.uri)
         self._heartbeat_timeout = timedelta(seconds=new.heartbeat_timeout)
+        events = TaskEvents("POST", AGGREGATION_SOURCES, logs=new.logs_events)
         self._end = _after(new.ends_within)
         show(TaskState.RUNNING, f"Reads what {new.source} has.")
+        events.show(TaskState.RUNNING)
         outcome = await self._admit(new)
         if outcome.state is TaskState.COMPLETED:
             await self._call(SourceActivities.start_watch, "start its watcher")
         else:
             await self._call(SourceActivities.discard_source, "forget it again")
-        return conclude(outcome)
+        return conclude(await events.end(outcome))
 
     async def _admit(self, new: NewSource) -> Outcome:
         """Try until it answers, or its time is over, or somebody cancels."""

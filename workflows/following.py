@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.submission import Submission
     from taskfish.plugins.protocol import Accepted, Answered
     from taskfish.redfish.task import Outcome, TaskState
+    from taskfish.redfish.task_events import TaskSubject
     from taskfish.redfish.verdicts import (
         cancelled_outcome,
         outcome_of_answer,
@@ -61,6 +62,7 @@ class Following:
         orders: Orders,
         deadline: datetime | None,
         show: Show,
+        subject: TaskSubject | None,
     ) -> None:
         self._operation = operation
         self._key = key
@@ -69,10 +71,12 @@ class Following:
         self._orders = orders
         self._deadline = deadline
         self._show = show
+        self._subject = subject
         # One that has ended already is not over before its final answer is there.
         ended = accepted.report.state.ended
         self._source_state = TaskState.RUNNING if ended else accepted.report.state
         self._sequence = 0
+        self._percent = 0
         self._is_paused = False
         self._resumes = orders.needless_resumes
         self._abort: AbortAnswer | None = None
@@ -99,9 +103,10 @@ class Following:
         if is_of_another_run or observed.sequence <= self._sequence:
             return
         self._sequence = observed.sequence
-        self._source_state = observed.state
+        self._source_state, self._percent = observed.state, observed.percent
         if not self._is_aborting:
-            self._show(observed.state, f"The source says {observed.state.value}.")
+            words = f"The source says {observed.state.value}."
+            self._show(observed.state, words, percent=observed.percent)
 
     @property
     def _is_aborting(self) -> bool:
@@ -152,13 +157,14 @@ class Following:
         who = self._orders.cancelled_by
         self._abort = AbortAnswer(kind="accepted")
         words = f"Cancelled by {who}: asks the source to abort."
-        self._show(TaskState.CANCELLING, words)
+        self._show(TaskState.CANCELLING, words, percent=self._percent)
         self._abort = await self._ask_to_abort(waiting)
         if self._abort is not None and self._abort.kind == "refused":
             reason = self._abort.reason
             workflow.upsert_memo({ABORT_REFUSED_MEMO: reason})
             self._refusals.append(f"{who} has asked to cancel it in vain: {reason}.")
-            self._show(self._source_state, f"It goes on: {reason}.")
+            words = f"It goes on: {reason}."
+            self._show(self._source_state, words, percent=self._percent)
 
     async def _ask_to_abort(self, waiting: Waiting) -> AbortAnswer | None:
         """Return what the source says to it; None if its task ends before.
@@ -198,7 +204,8 @@ class Following:
         elif orders.is_suspended:
             orders.resume()
         if not answer.accepted:
-            self._show(self._source_state, f"It goes on as it was: {answer.reason}.")
+            words = f"It goes on as it was: {answer.reason}."
+            self._show(self._source_state, words, percent=self._percent)
 
     async def _end_overdue(self, passed: DeadlinePassed) -> Outcome:
         """Have the source abort what has taken too long; what it had finished by then
@@ -206,7 +213,8 @@ class Following:
         """
         percent = passed.progress.percent
         workflow.upsert_memo({PERCENT_MEMO: percent})
-        self._show(TaskState.STOPPING, "Its time is over: asks the source to abort it.")
+        words = "Its time is over: asks the source to abort it."
+        self._show(TaskState.STOPPING, words, percent=percent)
         self._abort, self._is_overdue = AbortAnswer(kind="accepted"), True
         grace = timedelta(seconds=self._operation.abort_grace)
         waiting = self._wait(workflow.now() + grace, passed.progress)
@@ -331,6 +339,7 @@ class Following:
             self._source_state,
             deadline,
             grace_after,
+            self._subject,
         )
 
     @property

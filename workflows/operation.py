@@ -17,7 +17,8 @@ class Operation(BaseModel):
     earlier version started have none). `secret_body`
     refers to the body as it was sent; `change.body` has its secrets masked. `deadline`
     counts from the first sending. `supersedes` are tasks that this one makes pointless:
-    they are told to end. Durations are seconds.
+    they are told to end. `logs_events` is False in what an earlier version started.
+    Durations are seconds.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,3 +37,4 @@ class Operation(BaseModel):
     apply_time: ApplyTime | None = None
     turn: Turn = Turn()
     supersedes: tuple[str, ...] = ()
+    logs_events: bool = False

@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.turns import TurnActivities, TurnAnswer, TurnRequest
     from taskfish.redfish.apply_time import ApplyTime
     from taskfish.redfish.task import PluginTask, TaskState
+    from taskfish.redfish.task_events import TaskSubject
     from taskfish.redfish.turn import Turn
     from taskfish.store.journal import JournalKey
     from taskfish.temporal import waiting_queue
@@ -119,6 +120,7 @@ def await_completion(
     state: TaskState,
     deadline: datetime | None,
     grace_after: Progress | None,
+    subject: TaskSubject | None,
 ) -> workflow.ActivityHandle[Completion]:
     """Wait for the source's task, apart from what acts (contracts.md 3)."""
     return workflow.start_activity_method(
@@ -133,6 +135,7 @@ def await_completion(
             deadline=deadline,
             grace_after=grace_after,
             secret_body=operation.secret_body,
+            subject=subject,
         ),
         task_queue=waiting_queue(workflow.info().task_queue),
         start_to_close_timeout=policies.A_WAIT_AT_MOST,

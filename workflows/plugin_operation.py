@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from taskfish.store.journal import JournalKey
     from workflows import plugin_calls, policies
     from workflows.due import Due
+    from workflows.events import TaskEvents
     from workflows.following import Following
     from workflows.operation import Operation
     from workflows.orders import Orders
@@ -66,12 +67,16 @@ class PluginOperation(Orders):
         self._operation = _read_operation(args)
         self._id = workflow.info().workflow_id
         self._key = self._journal_key(1)
+        change = self._operation.change
+        self._events = TaskEvents(
+            change.method, change.uri, logs=self._operation.logs_events
+        )
         self._due = Due(self._operation, self, self._show)
         submission = await self._due.time() or await self._send_once()
         outcome = await self._outcome_of(submission)
         if self._operation.secret_body is not None:
             await finished(plugin_calls.forget_secrets(self._operation))
-        return conclude(outcome)
+        return conclude(await self._events.end(outcome))
 
     @workflow.signal
     def observed(self, observed: Observed) -> None:
@@ -195,7 +200,13 @@ class PluginOperation(Orders):
     async def _follow(self, accepted: Accepted) -> Outcome:
         """Stay with the source's task until it has ended."""
         following = Following(
-            self._operation, self._key, accepted, self, self._deadline, self._show
+            self._operation,
+            self._key,
+            accepted,
+            self,
+            self._deadline,
+            self._show,
+            self._events.subject if self._operation.logs_events else None,
         )
         self._following = following
         return await following.outcome()
@@ -224,10 +235,15 @@ class PluginOperation(Orders):
         return self._deadline is not None and workflow.now() >= self._deadline
 
     def _show(
-        self, state: TaskState, words: str, *attributes: SearchAttributeUpdate[Any]
+        self,
+        state: TaskState,
+        words: str,
+        *attributes: SearchAttributeUpdate[Any],
+        percent: int = 0,
     ) -> None:
         self._state = state
         show(state, words, *attributes)
+        self._events.show(state, percent)
 
     def _say(self, words: str) -> None:
         workflow.set_current_details(words)

@@ -1,18 +1,20 @@
-"""Messages of DMTF's Base and TaskEvent registries, in our own words.
+"""Messages of DMTF's registries, in our own words.
 
 The ids, the numbers of arguments and the severities are the registries' own (Base
-1.22, TaskEvent 1.0; a test compares them with DMTF's files). The HTTP status that an
-error has is decided here and nowhere else.
+1.22, TaskEvent 1.0 and such; a test compares them with DMTF's files). The HTTP status
+that an error has is decided here and nowhere else.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 BASE = "Base.1.22"
 TASK_EVENT = "TaskEvent.1.0"
+RESOURCE_EVENT = "ResourceEvent.1.4"
+HEARTBEAT_EVENT = "HeartbeatEvent.1.1"
 
 Severity = Literal["OK", "Warning", "Critical"]
 _PLACE = re.compile(r"%[1-9]")
@@ -39,12 +41,19 @@ class Message(BaseModel):
 
 
 class Entry(NamedTuple):
-    """One message of a registry: `%1` in the text is the first argument."""
+    """One message of a registry: `%1` in the text is the first argument, and the text
+    has them all.
+    """
 
     severity: Severity
     text: str
     resolution: str
     status: int = 400
+
+    @property
+    def number_of_args(self) -> int:
+        """How many arguments the message has: NumberOfArgs of its registry."""
+        return max((int(place[1:]) for place in _PLACE.findall(self.text)), default=0)
 
 
 _BASE: dict[str, Entry] = {
@@ -106,6 +115,11 @@ _BASE: dict[str, Entry] = {
         "The value of property %1 does not go together with that of %2.",
         "Change one of the two.",
     ),
+    "PropertyValueIncorrect": Entry(
+        "Warning",
+        "The value '%2' of property %1 cannot be accepted.",
+        "Choose another value.",
+    ),
     "NoOperation": Entry(
         "Warning",
         "The body holds nothing to change.",
@@ -141,6 +155,16 @@ _BASE: dict[str, Entry] = {
         "The value '%1' of parameter %2 of action %3 is not one of the allowed values.",
         "Choose one of the allowed values.",
     ),
+    "ActionParameterValueFormatError": Entry(
+        "Warning",
+        "The value '%1' of parameter %2 of action %3 has the wrong form.",
+        "Send the parameter in the form that the action's schema gives.",
+    ),
+    "ActionParameterValueOutOfRange": Entry(
+        "Warning",
+        "The value '%1' of parameter %2 of action %3 is out of range.",
+        "Choose a value within the range.",
+    ),
     "ActionParameterValueConflict": Entry(
         "Warning",
         "The parameter '%1' with the value '%2' cannot be carried out here.",
@@ -152,10 +176,20 @@ _BASE: dict[str, Entry] = {
         "Send the request without query options that begin with $.",
         501,
     ),
+    "QueryCombinationInvalid": Entry(
+        "Warning",
+        "The query options cannot be given together.",
+        "Give each option once, and `only` without `$expand`.",
+    ),
     "QueryParameterValueFormatError": Entry(
         "Warning",
         "The value '%1' of the query parameter %2 has the wrong form.",
         "Send the parameter as a nextLink of the service has it.",
+    ),
+    "QueryParameterValueError": Entry(
+        "Warning",
+        "The value of the query parameter %1 asks for what there is not.",
+        "Ask for what the service lists.",
     ),
     "ResourceMissingAtURI": Entry(
         "Critical",
@@ -217,7 +251,7 @@ _BASE: dict[str, Entry] = {
     "PasswordChangeRequired": Entry(
         "Critical",
         "The password of '%1' has to be changed before anything else.",
-        "Send a PATCH with a new Password to this account.",
+        "Send a PATCH with a new Password, and nothing else, to this account.",
         403,
     ),
     "SessionLimitExceeded": Entry(
@@ -253,6 +287,20 @@ _BASE: dict[str, Entry] = {
         "What '%1' answered cannot be understood.",
         "Check that the source speaks the protocol of its ConnectionMethod.",
         500,
+    ),
+    "EventSubscriptionLimitExceeded": Entry(
+        "Critical",
+        "There are as many subscriptions as the gateway allows.",
+        "Delete subscriptions that are not needed any more.",
+        503,
+    ),
+    "EventBufferExceeded": Entry(
+        "Warning",
+        "Events were forgotten before they could be delivered.",
+        "Read the tasks and resources anew to see their present state.",
+    ),
+    "SubscriptionTerminated": Entry(
+        "OK", "The subscription has ended: no more events come.", "None."
     ),
     "ServiceTemporarilyUnavailable": Entry(
         "Critical",
@@ -301,7 +349,22 @@ _TASK_EVENT: dict[str, Entry] = {
     "TaskProgressChanged": Entry("OK", "The task %1 is %2 percent complete.", "None."),
 }
 
-REGISTRIES: dict[str, dict[str, Entry]] = {BASE: _BASE, TASK_EVENT: _TASK_EVENT}
+_RESOURCE_EVENT: dict[str, Entry] = {
+    "ResourceCreated": Entry("OK", "The resource is there now.", "None."),
+    "ResourceRemoved": Entry("OK", "The resource is there no more.", "None."),
+    "TestMessage": Entry("OK", "This is a test of the subscription.", "None."),
+}
+
+_HEARTBEAT_EVENT: dict[str, Entry] = {
+    "RedfishServiceFunctional": Entry("OK", "The gateway is at work.", "None."),
+}
+
+REGISTRIES: dict[str, dict[str, Entry]] = {
+    BASE: _BASE,
+    TASK_EVENT: _TASK_EVENT,
+    RESOURCE_EVENT: _RESOURCE_EVENT,
+    HEARTBEAT_EVENT: _HEARTBEAT_EVENT,
+}
 
 
 def base_message(
@@ -318,6 +381,29 @@ def base_message(
 def task_message(key: str, *args: str, text: str | None = None) -> Message:
     """Build a message of the TaskEvent registry; the first argument is a Task Id."""
     return _build(TASK_EVENT, key, args, text, None, ())
+
+
+def resource_message(key: str) -> Message:
+    """Build a message of the ResourceEvent registry: the event names the resource."""
+    return _build(RESOURCE_EVENT, key, (), None, None, ())
+
+
+def heartbeat_message(key: str) -> Message:
+    """Build a message of the HeartbeatEvent registry: the gateway is at work."""
+    return _build(HEARTBEAT_EVENT, key, (), None, None, ())
+
+
+def submitted_message(message_id: str, args: Sequence[str]) -> Message | None:
+    """Return a message that a client names by its id, whatever the version there.
+
+    None for one that none of our registries has; its places without arguments stay.
+    """
+    registry, _, key = message_id.partition(".")
+    key = key.rpartition(".")[2]
+    for name, entries in REGISTRIES.items():
+        if name.partition(".")[0] == registry and key in entries:
+            return _build(name, key, tuple(args), None, None, ())
+    return None
 
 
 def status_of(message: Message) -> int:
@@ -360,6 +446,7 @@ def _build(
     related: tuple[str, ...],
 ) -> Message:
     entry = REGISTRIES[registry][key]
+    assert len(args) == entry.number_of_args, f"{key} has other arguments than {args}"
     words = filled(text or entry.text, args)
     resolution = resolution or entry.resolution
     return Message(

@@ -16,6 +16,8 @@ REGISTRIES_AT = "https://redfish.dmtf.org/registries"
 REGISTRY_FILES = {
     "Base.1.22.1": "Base.1.22",
     "TaskEvent.1.0.5": "TaskEvent.1.0",
+    "ResourceEvent.1.4.3": "ResourceEvent.1.4",
+    "HeartbeatEvent.1.1.1": "HeartbeatEvent.1.1",
 }
 """The registries whose messages the service sends: the published version of each, and
 its name as message ids begin with it."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData()
@@ -133,7 +134,7 @@ monitor_reads = Table(
 
 # Every change that was asked for, before its task starts (contracts.md 6). `token` is
 # one start, kept in the task's memo too; `digest`, sealed, tells whether a repeated
-# key comes with the same request.
+# key comes with the same request. With `ends_task` it is one to end a task.
 requests = Table(
     "requests",
     metadata,
@@ -144,6 +145,7 @@ requests = Table(
     Column("task_id", String(255), nullable=False),
     Column("run_id", String(64)),
     Column("made_at", Moment, nullable=False),
+    Column("ends_task", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("owner", "key", name="requests_owner_key"),
 )
 Index("requests_task_id", requests.c.task_id)
@@ -244,3 +246,89 @@ sessions = Table(
     Column("context", String(255)),
 )
 Index("sessions_user_name", sessions.c.user_name)
+
+# The event log (D9): one row a transition of a task, and one a resource that came or
+# went. Readers see the positions in their order. `step` tells the rows of a run apart
+# (`state-2`, `percent-40`, `end`, `removed`); `origin` is the URI that it is about,
+# `concerns` are others, as a task's machines. The row of an end has the outcome,
+# sealed: whoever decides it again gets the first decision. `given` is a test event as
+# its client submitted it.
+events = Table(
+    "events",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("message", JSON, nullable=False),
+    Column("origin", String(1024), nullable=False),
+    Column("resource_type", String(64), nullable=False),
+    Column("concerns", JSON, nullable=False),
+    Column("owner", String(255)),
+    Column("task_id", String(255)),
+    Column("run_id", String(64)),
+    Column("step", String(32)),
+    Column("percent", Integer),
+    Column("outcome", Sealed),
+    Column("given", JSON(none_as_null=True)),
+    UniqueConstraint("task_id", "run_id", "step", name="events_step"),
+    sqlite_autoincrement=True,
+)
+Index("events_at", events.c.at)
+
+# Who gets events: EventDestinations, and open streams while they are open. `filters`
+# are what they ask for, `http_headers` sealed JSON. `cursor` is the last position
+# delivered, `seen_at` when the process of a stream has last shown that it is open;
+# `revision` tells two versions apart.
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("name", String(255)),
+    Column("destination", String(2048), nullable=False),
+    Column("context", String(1024), nullable=False),
+    Column("filters", JSON, nullable=False),
+    Column("http_headers", Sealed),
+    Column("verify_certificate", Boolean, nullable=False),
+    Column("retry_policy", String(32), nullable=False),
+    Column("heartbeat_minutes", Integer),
+    Column("state", String(16), nullable=False),
+    Column("cursor", Integer, nullable=False),
+    Column("seen_at", Moment),
+    Column("revision", Integer, nullable=False, default=1),
+    Column("created_at", Moment, nullable=False),
+)
+
+# What sources have said of their tasks: it wakes who waits for them, and is forgotten
+# after a minute. `plugin_task` is the task's or its monitor's URI there.
+task_news = Table(
+    "task_news",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column(
+        "source",
+        String(32),
+        ForeignKey("sources.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("plugin_task", String(1024), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# The gateway's own subscription at a source: its URI there, and the hash of the token
+# that the source sends with its events.
+source_subscriptions = Table(
+    "source_subscriptions",
+    metadata,
+    Column(
+        "source",
+        String(32),
+        ForeignKey("sources.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("uri", String(1024)),
+    Column("token", String(64), nullable=False),
+    Column("made_at", Moment, nullable=False),
+)

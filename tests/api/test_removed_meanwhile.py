@@ -14,6 +14,7 @@ from temporalio.client import (
 
 from activities.removal import TaskRemoval
 from api.app import create_app
+from taskfish.store.event_log import EventLog
 from taskfish.store.journal import Journal
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
@@ -56,6 +57,7 @@ async def removing_client(house: House) -> AsyncIterator[httpx.AsyncClient]:
         MonitorReads(store),
         Requests(store),
         Turns(store),
+        EventLog(store),
     )
     config = house.temporal.config()
     config["interceptors"] = [Removing(removal)]

@@ -21,6 +21,7 @@ from temporalio.testing import ActivityEnvironment
 from activities import retention
 from activities.removal import TaskRemoval
 from activities.retention import RetentionActivities
+from taskfish.store.event_log import EventLog
 from taskfish.store.journal import Journal, JournalEntry, JournalKey
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
@@ -48,6 +49,7 @@ def removal(house: House) -> TaskRemoval:
         MonitorReads(store),
         Requests(store),
         Turns(store),
+        EventLog(store),
     )
 
 
@@ -131,7 +133,7 @@ async def test_task_goes_after_its_time(
     assert await swept(house) >= 1
     await until(lambda: is_gone(house, accepted))
     assert (await house.client.get(accepted.headers["Location"])).status_code == 404
-    assert await MonitorReads(house.store).read_of((task_id, run_id)) is None
+    assert not await MonitorReads(house.store).reads_of([(task_id, run_id)])
     said = [text for text in caplog.messages if task_id in text]
     assert len(said) == 1
     assert said[0].startswith("TaskEvent.1.0.TaskRemoved ")

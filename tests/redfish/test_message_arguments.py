@@ -8,11 +8,23 @@ from typing import NamedTuple
 
 import pytest
 
-from taskfish.redfish.messages import BASE, REGISTRIES, TASK_EVENT
+from taskfish.redfish.messages import (
+    BASE,
+    HEARTBEAT_EVENT,
+    REGISTRIES,
+    RESOURCE_EVENT,
+    TASK_EVENT,
+)
 from taskfish.redfish.published_files import REGISTRY_FILES
 
 CODE = Path(__file__).parents[2]
-BUILDERS = {"refuse": BASE, "base_message": BASE, "task_message": TASK_EVENT}
+BUILDERS = {
+    "refuse": BASE,
+    "base_message": BASE,
+    "task_message": TASK_EVENT,
+    "resource_message": RESOURCE_EVENT,
+    "heartbeat_message": HEARTBEAT_EVENT,
+}
 """Functions that take a message's key and its arguments → the registry."""
 
 
@@ -68,7 +80,7 @@ def test_message_has_as_many_arguments_as_its_registry_says(
         and call.arguments != messages[call.key].get("NumberOfArgs", 0)
     ]
     assert wrong == []
-    assert len(found) > 5
+    assert found
 
 
 def test_every_message_in_the_code_is_one_of_ours() -> None:

@@ -10,6 +10,7 @@ from activities.housekeeping import KEPT_FOR, HousekeepingActivities
 from activities.open_places import OpenPlaces
 from activities.reset_gate import ResetGate
 from taskfish.store.audit import AuditLog, NumberedRecord
+from taskfish.store.event_log import EventLog
 from taskfish.store.journal import Journal, JournalKey
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
@@ -34,6 +35,7 @@ def housekeeping(house: House, **changes: int) -> HousekeepingActivities:
         OpenPlaces(house.temporal, Turns(house.store)),
         ResetGate(house.temporal, ResetWaits(house.store)),
         AuditLog(house.store),
+        EventLog(house.store),
         house.settings.model_copy(update=changes),
         longest_start=timedelta(0),
     )

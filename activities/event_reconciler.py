@@ -1,0 +1,141 @@
+"""Tell of the ends of tasks that could not tell themselves: of terminated ones, say."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.heartbeat import heartbeating
+from activities.retention import TASKS_QUERY
+from activities.task_subjects import end_of, first_run_of
+from taskfish.errors import StoreUnavailableError
+from taskfish.store.event_log import EventLog, Run
+from taskfish.temporal import RPC_TIMEOUT
+
+RECONCILE_EVENTS = "ReconcileEvents"
+"""The workflow type of the reconciler, started by name: workflows lie above."""
+EVERY = 2.0
+"""Seconds between two looks: a killed task is told of within 10 (contracts.md 4)."""
+DELIVERIES_EVERY = 60.0
+"""Seconds after which a subscription without a delivery gets one."""
+OVERLAP = timedelta(minutes=1)
+"""How late Temporal may list a run that was closed, at most."""
+A_FIRST_LOOK_BACK = timedelta(hours=1)
+_PAGE_SIZE = 1000
+
+logger = logging.getLogger(__name__)
+
+
+class Reconciled(BaseModel):
+    """The heartbeat: up to which end the log is known to be whole."""
+
+    model_config = ConfigDict(frozen=True)
+
+    whole_until: datetime
+    appended: int = 0
+    error: str | None = None
+
+
+class EventReconciler:
+    """The activity that compares what Temporal has closed with what the log tells."""
+
+    def __init__(
+        self,
+        client: Client,
+        event_log: EventLog,
+        task_queue: str,
+        deliver_all: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._client = client
+        self._event_log = event_log
+        self._task_queue = task_queue
+        self._deliver_all = deliver_all
+        self._known: dict[Run, datetime] = {}
+
+    async def start(self) -> None:
+        """Start the workflow that does it once for all workers, if it does not run."""
+        try:
+            await self._client.start_workflow(
+                RECONCILE_EVENTS,
+                id=f"events:{self._task_queue}",
+                task_queue=self._task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary="Tells of the ends of killed tasks",
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except RPCError as error:
+            logger.warning("nobody tells of the ends of killed tasks: %s", error)
+
+    @activity.defn
+    async def reconcile_events(self) -> None:
+        """Look every other second, without end; a fault only puts a look off.
+
+        Every minute also whether each subscription has its delivery.
+        """
+        seen = Reconciled(whole_until=datetime.now(UTC) - A_FIRST_LOOK_BACK)
+        if details := activity.info().heartbeat_details:
+            seen = Reconciled.model_validate(details[0])
+        deliveries_due = time.monotonic()
+        async with heartbeating(seen) as beat:
+            while True:
+                began = datetime.now(UTC)
+                if time.monotonic() >= deliveries_due:
+                    deliveries_due = time.monotonic() + DELIVERIES_EVERY
+                    await self._deliver_all()
+                try:
+                    added = await self._look(seen.whole_until - OVERLAP)
+                    seen = Reconciled(whole_until=began, appended=seen.appended + added)
+                except (RPCError, RuntimeError, StoreUnavailableError) as error:
+                    seen = seen.model_copy(update={"error": str(error)})
+                beat(seen)
+                await asyncio.sleep(EVERY)
+
+    async def _look(self, since: datetime) -> int:
+        """Append the ends that are missing since a moment; return how many."""
+        query = (
+            f"{TASKS_QUERY} AND TaskQueue = '{self._task_queue}' "
+            "AND ExecutionStatus != 'Running' "
+            f"AND CloseTime >= '{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}'"
+        )
+        self._known = {run: at for run, at in self._known.items() if at >= since}
+        unknown: dict[Run, WorkflowExecution] = {}
+        async for listed in self._client.list_workflows(
+            query, page_size=_PAGE_SIZE, rpc_timeout=RPC_TIMEOUT
+        ):
+            if (listed.id, listed.run_id) not in self._known:
+                unknown[listed.id, listed.run_id] = listed
+        told = await self._event_log.ended(unknown)
+        appended = 0
+        for run, listed in unknown.items():
+            if run not in told:
+                appended += await self._tell(listed)
+            self._known[run] = listed.close_time or since
+        return appended
+
+    async def _tell(self, listed: WorkflowExecution) -> bool:
+        """Append the end of a run; not of one that goes on as a later run of a reset
+        task, nor of one that was removed.
+        """
+        handle = self._client.get_workflow_handle(listed.id, run_id=listed.run_id)
+        newest = self._client.get_workflow_handle(listed.id)
+        try:
+            run = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+            last = await newest.describe(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        if last.run_id != run.run_id and first_run_of(last) == first_run_of(run):
+            return False
+        end = await end_of(run)
+        if run.status is not WorkflowExecutionStatus.TERMINATED:
+            logger.info("the end of %s was not told by itself", listed.id)
+        await self._event_log.append(end)
+        return True

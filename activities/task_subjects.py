@@ -1,0 +1,48 @@
+"""What the events of a task are about, read from its run in Temporal."""
+
+from datetime import UTC, datetime
+
+from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
+
+from taskfish.redfish.events import Event
+from taskfish.redfish.messages import task_message
+from taskfish.redfish.task_events import END, TaskSubject
+from taskfish.temporal import TASK_OWNER, TASK_RESOURCES, TASK_TARGET
+
+_TASK_MEMO = "task"
+_FAILED = WorkflowExecutionStatus.FAILED
+_ENDS: dict[WorkflowExecutionStatus, tuple[str, str | None]] = {
+    WorkflowExecutionStatus.COMPLETED: ("TaskCompletedOK", None),
+    WorkflowExecutionStatus.CANCELED: ("TaskCancelled", None),
+    WorkflowExecutionStatus.TERMINATED: ("TaskAborted", "The task %1 was killed."),
+    WorkflowExecutionStatus.FAILED: ("TaskAborted", None),
+}
+"""How Temporal says that a run was closed → message, and words of our own."""
+
+
+async def subject_of(run: WorkflowExecutionDescription) -> TaskSubject:
+    """Return the subject of a run's events, as its workflow itself names it."""
+    attributes = run.typed_search_attributes
+    request = (await run.memo()).get(_TASK_MEMO)
+    method = request.get("method") if isinstance(request, dict) else None
+    return TaskSubject(
+        task_id=run.id,
+        run_id=run.run_id,
+        owner=attributes.get(TASK_OWNER) or "",
+        method=str(method or ""),
+        uri=attributes.get(TASK_TARGET) or "",
+        machines=tuple(attributes.get(TASK_RESOURCES) or ()),
+    )
+
+
+async def end_of(run: WorkflowExecutionDescription) -> Event:
+    """Return the event of the end of a closed run that could not tell of it itself."""
+    key, text = _ENDS.get(run.status or _FAILED, _ENDS[_FAILED])
+    message = task_message(key, run.id, text=text)
+    ended_at = run.close_time or datetime.now(UTC)
+    return (await subject_of(run)).changed(END, message, ended_at)
+
+
+def first_run_of(run: WorkflowExecutionDescription) -> str:
+    """Return the run that a task began with: a reset one has the same."""
+    return run.raw_description.workflow_execution_info.first_run_id or run.run_id

@@ -1,0 +1,134 @@
+"""The events of a task: which message each change of its state is (TaskEvent 1.0)."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from taskfish.redfish.events import (
+    Event,
+    EventKind,
+    TaskStep,
+    resource_created,
+    resource_removed,
+)
+from taskfish.redfish.messages import Message, task_message
+from taskfish.redfish.resources import TASKS
+from taskfish.redfish.task import Outcome, TaskState
+
+END, REMOVED = "end", "removed"
+PROGRESS = "percent-"
+"""What the steps of a task's progress begin with."""
+_BEGUN = (TaskState.STARTING, TaskState.RUNNING, TaskState.SERVICE)
+_PAUSED = (TaskState.SUSPENDED, TaskState.INTERRUPTED)
+
+
+class TaskSubject(BaseModel):
+    """The run of a task that events are about: whose it is, and what it changes.
+
+    `method` and `uri` are its request's; `machines` the URIs of the members it touches.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: str
+    run_id: str
+    owner: str = ""
+    method: str
+    uri: str
+    machines: tuple[str, ...] = ()
+
+    def changed(
+        self, step: str, message: Message, at: datetime, percent: int | None = None
+    ) -> Event:
+        """Return the event of a change of the task's state or progress."""
+        return Event(
+            at=at,
+            kind=EventKind.STATUS_CHANGE,
+            message=message,
+            origin=f"{TASKS}/{self.task_id}",
+            resource_type="Task",
+            concerns=self._concerns,
+            owner=self.owner or None,
+            task=self._step(step, percent),
+        )
+
+    def progressed(self, percent: int, at: datetime) -> Event:
+        """Return the event of a task that is so far now."""
+        message = progress_message(self.task_id, percent)
+        return self.changed(f"{PROGRESS}{percent}", message, at, percent)
+
+    def ended(self, outcome: Outcome, at: datetime) -> Iterator[Event]:
+        """Yield the events of the task's end: what it has made or removed, and itself
+        last.
+        """
+        for number, uri in enumerate(outcome.created):
+            yield resource_created(
+                uri, at=at, owner=self.owner or None, task=self._step(f"made-{number}")
+            )
+        is_gone = outcome.state is TaskState.COMPLETED and self.method == "DELETE"
+        if is_gone:
+            yield resource_removed(
+                self.uri, at=at, owner=self.owner or None, task=self._step("unmade")
+            )
+        yield self.changed(END, outcome.messages[-1], at)
+
+    def removed(self, at: datetime) -> Event:
+        """Return the event of the task's removal."""
+        message = task_message("TaskRemoved", self.task_id)
+        return self.changed(REMOVED, message, at)
+
+    @property
+    def _concerns(self) -> tuple[str, ...]:
+        resource = self.uri.partition("/Actions/")[0]
+        return tuple(dict.fromkeys((resource, *self.machines)))
+
+    def _step(self, step: str, percent: int | None = None) -> TaskStep:
+        return TaskStep(
+            task_id=self.task_id, run_id=self.run_id, step=step, percent=percent
+        )
+
+
+class TaskStory:
+    """What was told of a task's states so far, and what the next one is told as."""
+
+    def __init__(self, subject: TaskSubject) -> None:
+        self._subject = subject
+        self._state = TaskState.NEW
+        self._has_begun = False
+        self._number = 0
+
+    def next(self, state: TaskState, percent: int, at: datetime) -> Event | None:
+        """Return the event of a new state; None if it tells nothing new."""
+        before, self._state = self._state, state
+        if state is before:
+            return None
+        message = self._message(before, percent)
+        if message is None:
+            return None
+        self._number += 1
+        return self._subject.changed(f"state-{self._number}", message, at)
+
+    def _message(self, before: TaskState, percent: int) -> Message | None:
+        """Return the registry's message; what it has none for is a progress in words.
+
+        A start is told once, be it seen as Starting or as Running.
+        """
+        state, task_id = self._state, self._subject.task_id
+        if state in _BEGUN and not self._has_begun:
+            self._has_begun = True
+            return task_message("TaskStarted", task_id)
+        if state in _PAUSED:
+            text = f"The task %1 was paused: it is {state.value}."
+            return task_message("TaskPaused", task_id, text=text)
+        if before in _PAUSED and state in _BEGUN:
+            return task_message("TaskResumed", task_id)
+        if before in _BEGUN and state is TaskState.RUNNING:
+            return None
+        text = f"The task %1 is {state.value}, %2 percent complete."
+        return task_message("TaskProgressChanged", task_id, f"{percent}", text=text)
+
+
+def progress_message(task_id: str, percent: int) -> Message:
+    """Return the message of a task that is so far."""
+    return task_message("TaskProgressChanged", task_id, str(percent))

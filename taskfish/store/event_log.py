@@ -1,0 +1,288 @@
+"""The event log (D9): appended in an order that all readers see, read by cursors."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskfish.redfish.events import Event, LoggedEvent, TaskStep
+from taskfish.redfish.messages import Message
+from taskfish.redfish.task_events import (
+    END,
+    PROGRESS,
+    REMOVED,
+    progress_message,
+)
+from taskfish.store.database import Store, serialized
+from taskfish.store.tables import events
+from taskfish.store.together import Together
+
+Run = tuple[str, str]
+"""Workflow id and run id."""
+
+
+class Told(BaseModel):
+    """What subscribers were told of a run: when it started, how far it is, what was
+    told last, and of its end.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    started_at: datetime | None = None
+    percent: int = 0
+    last: Message | None = None
+    end: Message | None = None
+
+
+class EventLog:
+    """Appends to and reads of the `events` table."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._appending = Together(self._append_all)
+
+    async def append(self, *added: Event) -> None:
+        """Append events, those of a task once: a step that is there stays as it is.
+
+        Nothing of a run comes after its end but its removal. What many ask for at once
+        is one transaction, which the cancel of one of them does not break off.
+        """
+        await self._appending.ask(added)
+
+    async def _append_all(self, batch: Sequence[Sequence[Event]]) -> None:
+        async with self._store.write() as connection:
+            await serialized(connection, events.name)
+            await append_within(
+                connection, [event for added in batch for event in added]
+            )
+
+    async def end(self, ended: Sequence[Event], outcome: JsonValue) -> JsonValue | None:
+        """Append the events of a task's end, the last of which is the end itself.
+
+        Returns None, or the outcome of an end that was appended before: that counts.
+        """
+        last = ended[-1].task
+        assert last is not None, "the end of a task names the task"
+        keyring = self._store.keyring
+        async with self._store.write() as connection:
+            await serialized(connection, events.name)
+            found = await connection.execute(
+                select(events.c.outcome).where(
+                    events.c.task_id == last.task_id,
+                    events.c.run_id == last.run_id,
+                    events.c.step == END,
+                )
+            )
+            row = found.one_or_none()
+            if row is not None:
+                if row.outcome is None:
+                    return None
+                decided: JsonValue = json.loads(keyring.open(row.outcome))
+                return decided
+            sealed = keyring.seal(json.dumps(outcome).encode())
+            await append_within(connection, ended, outcome=sealed)
+        return None
+
+    async def after(self, position: int, limit: int = 500) -> list[LoggedEvent]:
+        """Return the events behind a position, the oldest first."""
+        statement = (
+            select(events)
+            .where(events.c.position > position)
+            .order_by(events.c.position)
+            .limit(limit)
+        )
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [_logged(row._mapping) for row in rows]
+
+    async def newest(self) -> int:
+        """Return the position of the newest event that was ever appended and is kept,
+        0 without any.
+        """
+        async with self._store.read() as connection:
+            found = await connection.execute(select(func.max(events.c.position)))
+            return int(found.scalar() or 0)
+
+    async def oldest(self) -> int:
+        """Return the position of the oldest event that is kept, 0 without any."""
+        async with self._store.read() as connection:
+            found = await connection.execute(select(func.min(events.c.position)))
+            return int(found.scalar() or 0)
+
+    async def before(self, moment: datetime) -> int:
+        """Return the position of the newest event that is older than a moment."""
+        statement = select(func.max(events.c.position)).where(events.c.at < moment)
+        async with self._store.read() as connection:
+            return int((await connection.execute(statement)).scalar() or 0)
+
+    async def ended(self, runs: Iterable[Run]) -> set[Run]:
+        """Return those of these runs whose end is in the log."""
+        wanted = set(runs)
+        statement = select(events.c.task_id, events.c.run_id).where(
+            events.c.task_id.in_({task_id for task_id, _ in wanted}),
+            events.c.step == END,
+        )
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return {(row.task_id, row.run_id) for row in rows} & wanted
+
+    async def told_of(self, runs: Iterable[Run]) -> dict[Run, Told]:
+        """Return what was told of each of these runs, in two queries."""
+        wanted = set(runs)
+        of_task = events.c.task_id.in_({task_id for task_id, _ in wanted})
+        is_progress = events.c.step.startswith(PROGRESS)
+        progress = (
+            select(
+                events.c.task_id,
+                events.c.run_id,
+                func.max(events.c.percent).label("percent"),
+                func.max(events.c.position).label("position"),
+            )
+            .where(of_task, events.c.percent.is_not(None))
+            .group_by(events.c.task_id, events.c.run_id)
+        )
+        others = select(events).where(of_task, ~is_progress).order_by(events.c.position)
+        async with self._store.read() as connection:
+            furthest = (await connection.execute(progress)).all()
+            rows = (await connection.execute(others)).all()
+        told = {run: Told() for run in wanted}
+        positions = dict.fromkeys(wanted, 0)
+        for row in rows:
+            run = (row.task_id, row.run_id)
+            if run in told:
+                told[run] = _with_message(told[run], row._mapping)
+                positions[run] = row.position
+        for row in furthest:
+            run = (row.task_id, row.run_id)
+            if run in told:
+                update: dict[str, Any] = {"percent": row.percent}
+                if row.position > positions[run] and not _is_paused(told[run]):
+                    update["last"] = progress_message(row.task_id, row.percent)
+                told[run] = told[run].model_copy(update=update)
+        return told
+
+    async def prune(self, before: datetime, keep: int) -> None:
+        """Forget events from before a moment, and all but the newest `keep`.
+
+        The newest stays, so that positions go on from it.
+        """
+        newest = await self.newest()
+        async with self._store.write() as connection:
+            await connection.execute(
+                delete(events).where(
+                    (events.c.position <= newest - keep) | (events.c.at < before),
+                    events.c.position < newest,
+                )
+            )
+
+
+async def append_within(
+    connection: AsyncConnection,
+    added: Sequence[Event],
+    *,
+    outcome: bytes | None = None,
+) -> None:
+    """Append events in a transaction that has asked for the log's order before
+    (`serialized`); `outcome` is for the one that ends a task.
+    """
+    told = await _told(connection, {_run(e.task) for e in added if e.task is not None})
+    rows = []
+    for event in added:
+        if event.task is None or _is_new(event.task, told[_run(event.task)]):
+            rows.append(_row(event, outcome))
+            if event.task is not None:
+                told[_run(event.task)].append(event.task)
+    if rows:
+        await connection.execute(insert(events), rows)
+
+
+async def tell_within(connection: AsyncConnection, *told: Event) -> None:
+    """Append what a transaction has changed, as the last thing that it does.
+
+    Both are there or none is; and who holds the log's order waits for nothing else.
+    """
+    await serialized(connection, events.name)
+    await append_within(connection, told)
+
+
+async def _told(
+    connection: AsyncConnection, runs: set[Run]
+) -> defaultdict[Run, list[TaskStep]]:
+    """Return the steps of these runs that are in the log."""
+    told: defaultdict[Run, list[TaskStep]] = defaultdict(list)
+    if not runs:
+        return told
+    columns = (events.c.task_id, events.c.run_id, events.c.step, events.c.percent)
+    found = await connection.execute(
+        select(*columns).where(events.c.task_id.in_({task_id for task_id, _ in runs}))
+    )
+    for row in found:
+        step = TaskStep.model_validate(row._mapping)
+        told[_run(step)].append(step)
+    return told
+
+
+def _is_new(step: TaskStep, told: Sequence[TaskStep]) -> bool:
+    """Say whether a step may be appended: not twice, not behind the end, and none that
+    goes back.
+    """
+    if any(each.step == step.step for each in told):
+        return False
+    if any(each.step == END for each in told):
+        return step.step == REMOVED
+    if not step.step.startswith(PROGRESS):
+        return True
+    furthest = max((each.percent or 0 for each in told), default=0)
+    return step.percent is not None and step.percent > furthest
+
+
+def _is_paused(told: Told) -> bool:
+    """Say whether it was told last that a task is paused: how far it is says less."""
+    return told.last is not None and told.last.message_id.endswith(".TaskPaused")
+
+
+def _with_message(told: Told, row: Any) -> Told:
+    message = Message.model_validate(row["message"])
+    update: dict[str, Any] = {"last": message}
+    if row["step"] == END:
+        update["end"] = message
+    if message.message_id.endswith(".TaskStarted"):
+        update["started_at"] = row["at"]
+    return told.model_copy(update=update)
+
+
+def _run(step: TaskStep) -> Run:
+    return step.task_id, step.run_id
+
+
+def _row(event: Event, outcome: bytes | None) -> dict[str, Any]:
+    task = event.task
+    ends = task is not None and task.step == END
+    return {
+        "at": event.at,
+        "kind": event.kind.value,
+        "message": event.message.model_dump(mode="json", by_alias=True),
+        "origin": event.origin[:1024],
+        "resource_type": event.resource_type[:64],
+        "concerns": list(event.concerns),
+        "owner": event.owner,
+        "task_id": task.task_id if task else None,
+        "run_id": task.run_id if task else None,
+        "step": task.step if task else None,
+        "percent": task.percent if task else None,
+        "outcome": outcome if ends else None,
+        "given": event.given,
+    }
+
+
+def _logged(row: Any) -> LoggedEvent:
+    task = TaskStep.model_validate(row) if row["task_id"] is not None else None
+    event = {name: row[name] for name in Event.model_fields if name != "task"}
+    return LoggedEvent(
+        position=row["position"], event=Event.model_validate({**event, "task": task})
+    )

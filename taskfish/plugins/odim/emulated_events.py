@@ -2,7 +2,7 @@
 
 import json
 
-from taskfish.plugins.machine.answers import Body, success_body
+from taskfish.plugins.machine.answers import Body, done, shaped
 from taskfish.plugins.machine.task_events import TaskEvent
 from taskfish.redfish.messages import task_message
 
@@ -16,16 +16,20 @@ def odim_record(event: TaskEvent, monitor_id: str) -> Body:
     """
     percent = [str(event.percent)] if event.key == "TaskProgressChanged" else []
     message = task_message(event.key, monitor_id, *percent)
-    answer = event.job.answer
-    body = (answer.body if answer else None) or success_body()
-    status = str(answer.status if answer else 202)
-    rest = [json.dumps(body) if event.is_end else message.message, status]
     return {
         "EventType": "StatusChange",
         "MemberId": "0",
         "Severity": message.severity,
         "Message": message.message,
         "MessageId": f"{REGISTRY}.{event.key}",
-        "MessageArgs": [monitor_id, *percent, *rest],
+        "MessageArgs": [monitor_id, *percent, *_outcome(event, message.message)],
         "OriginOfCondition": {"@odata.id": f"/taskmon/{monitor_id}"},
     }
+
+
+def _outcome(event: TaskEvent, words: str) -> tuple[str, str]:
+    """Return body and status of what the monitor answers, words where it has none."""
+    if not event.is_end:
+        return words, "202"
+    answer = shaped(event.job.answer or done(), None, default=False)
+    return json.dumps(answer.body), str(answer.status)

@@ -123,7 +123,7 @@ async def test_other_schema_is_wrong(
     [
         "nowhere",
         "sqlite+aiosqlite:////proc/taskfish.db",
-        f"postgresql+asyncpg://u:hush-hush@127.0.0.1:{free_port()}/taskfish",
+        "postgresql+asyncpg://u:hush-hush@127.0.0.1:{port}/taskfish",
         "nosuchdatabase://u:hush-hush@127.0.0.1/taskfish",
     ],
 )
@@ -131,7 +131,7 @@ async def test_other_schema_is_wrong(
 async def test_store_out_of_reach_is_wrong(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TASKFISH_DATABASE_URL", url)
+    monkeypatch.setenv("TASKFISH_DATABASE_URL", url.format(port=free_port()))
     findings = await examine()
     store = findings[0]
     assert (store.check, store.level) == ("store", "wrong")

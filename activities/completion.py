@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -51,6 +51,9 @@ LONGEST_SILENT_PAUSE = 10.0
 """How long a source that does not answer is left alone at most."""
 A_PROGRESS_AT_LEAST = 1.0
 """How many seconds lie between two events of a task's progress."""
+LEAST_POLL = 1.0
+"""How long a poll may take however little time is left: it may bring what its source
+says only once."""
 LAST_POLL_AT_MOST = 5.0
 """How long the stop of a worker waits for a poll: it may bring a final answer that
 its source gives only once."""
@@ -77,7 +80,8 @@ class Progress(BaseModel):
     StartTime, by which a recycled id is told from the task that had it before.
     `abortable` is False if the source says so of its task; `pausable` if it offers to
     suspend it. `left` is for how many seconds after `as_of` the task may go on, None
-    without a deadline; while `stands_still` no time is counted.
+    without a deadline; while `stands_still` no time is counted. `silent_since` is since
+    when the source is out of reach, once that interrupts the task, `silence` how.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -92,6 +96,8 @@ class Progress(BaseModel):
     left: float | None = None
     as_of: datetime | None = None
     stands_still: bool = False
+    silent_since: datetime | None = None
+    silence: str = ""
 
 
 class FollowRequest(BaseModel):
@@ -212,12 +218,21 @@ class CompletionActivities:
                             self, request, progress, beat, echoes, listening
                         )
                         completion = await self._wait(request, waiting)
-                # A stop of the worker breaks this off no more than the last poll.
-                reading = self._machine_state.refresh(request.source, request.uri)
-                power_state = await finish(reading)
+                power_state = await self._power_state(request, completion)
             if isinstance(completion, Ended) and completion.report.state in _CANCELLED:
                 await self._cancel_workflow()
             return completion.model_copy(update={"power_state": power_state})
+
+    async def _power_state(
+        self, request: FollowRequest, completion: Completion
+    ) -> str | None:
+        """Read the machine's PowerState after the end, or at the end of the grace; a
+        stop of the worker breaks this off no more than the last poll.
+        """
+        if isinstance(completion, DeadlinePassed) and request.grace_after is None:
+            return None
+        reading = self._machine_state.refresh(request.source, request.uri)
+        return await finish(reading)
 
     async def _wait(self, request: FollowRequest, waiting: "_Waiting") -> Completion:
         """Poll until the end and journal it; a stop of the worker breaks off neither
@@ -340,15 +355,12 @@ class _Waiting:
         while True:
             self._listening.begin()
             try:
-                poll = self._activities.poll(
-                    self._request.source, self._task(), self._listening
-                )
-                found, usual = await finish(poll, LAST_POLL_AT_MOST)
+                found, usual = await finish(self._poll(), LAST_POLL_AT_MOST)
                 report = self._echoes.report(found)
             except PluginTaskGoneError as error:
                 return Lost(reason=str(error), percent=self._progress.percent)
-            except _OUT_OF_REACH as error:
-                await self._out_of_reach()
+            except (*_OUT_OF_REACH, TimeoutError) as error:
+                await self._out_of_reach(str(error) or "it does not answer in time")
                 retry_after = getattr(error, "retry_after", None)
                 usual = LONGEST_SILENT_PAUSE
             except ForeignUriError as error:
@@ -382,6 +394,15 @@ class _Waiting:
         if self._after_news:
             self._alone = min(self._alone * 2, usual)
 
+    async def _poll(self) -> tuple[TaskReport, float]:
+        """Ask once; a source that stays silent is not waited for after the deadline."""
+        left = None if self._progress.stands_still else self._left()
+        at_most = None if left is None else max(left, LEAST_POLL)
+        async with asyncio.timeout(at_most):
+            return await self._activities.poll(
+                self._request.source, self._task(), self._listening
+            )
+
     def _task(self) -> PluginTask:
         """Return the task to ask for, with the StartTime once it is known."""
         started = self._request.task.started or self._progress.started
@@ -396,6 +417,8 @@ class _Waiting:
             started=before.started or report.started,
             abortable=report.abortable,
             pausable=report.pausable,
+            silent_since=None,
+            silence="",
         )
 
     async def _show(self, state: TaskState, **seen: Any) -> None:
@@ -411,6 +434,7 @@ class _Waiting:
             self._beat(self._progress)
             self._pause = FIRST_PAUSE
             self._alone = SHORTEST_AFTER_NEWS
+        await self._tell_progress()
         if changed:
             await self._activities.tell_workflow(
                 Observed(
@@ -420,7 +444,6 @@ class _Waiting:
                     percent=self._progress.percent,
                 )
             )
-        await self._tell_progress()
 
     async def _tell_progress(self) -> None:
         """Tell subscribers how far it is, at most once a second."""
@@ -456,12 +479,15 @@ class _Waiting:
             return progress.left
         return progress.left - (datetime.now(UTC) - progress.as_of).total_seconds()
 
-    async def _out_of_reach(self) -> None:
+    async def _out_of_reach(self, how: str) -> None:
         now = time.monotonic()
         if self._silent_since is None:
             self._silent_since = now
-        if now - self._silent_since >= self._request.interrupted_after:
-            await self._show(TaskState.INTERRUPTED)
+        seconds = now - self._silent_since
+        is_known = self._progress.silent_since is not None
+        if seconds >= self._request.interrupted_after and not is_known:
+            since = datetime.now(UTC) - timedelta(seconds=seconds)
+            await self._show(TaskState.INTERRUPTED, silent_since=since, silence=how)
 
     def _last(self, report: TaskReport) -> TaskReport:
         """Return the last report: its answer not too long, its percent no less, its

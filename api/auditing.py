@@ -59,18 +59,27 @@ class Auditing:
             await self._app(scope, receive, send)
             return
 
-        status, headers = 500, Headers()
+        status, headers, is_noted = 500, Headers(), False
 
         async def watched(message: Message) -> None:
-            nonlocal status, headers
+            nonlocal status, headers, is_noted
             if message["type"] == "http.response.start":
                 status, headers = message["status"], Headers(raw=message["headers"])
+                if _goes_on(headers):
+                    is_noted = True
+                    await _note(scope, status, headers)
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
         finally:
-            await _note(scope, status, headers)
+            if not is_noted:
+                await _note(scope, status, headers)
+
+
+def _goes_on(answered: Headers) -> bool:
+    """Say whether an answer has no end by itself: it is noted when it begins."""
+    return answered.get("Content-Type", "").startswith("text/event-stream")
 
 
 async def _note(scope: Scope, status: int, answered: Headers) -> None:

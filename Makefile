@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo dev test chaos conformance check clean
+.PHONY: setup demo dev test chaos conformance bench-events check clean
 
 setup: .venv/.complete
 
@@ -27,6 +27,9 @@ chaos: setup
 # DMTF's validators: needs root, unshare and ip (docs/conformance.md).
 conformance: setup
 	$(BIN)/python -m tests.conformance
+
+bench-events: setup
+	$(BIN)/python -m tests.bench_events
 
 check: setup
 	$(BIN)/ruff format --check

@@ -35,11 +35,13 @@ from activities.event_reconciler import EventReconciler
 from activities.housekeeping import HOUSEKEEPING, HousekeepingActivities
 from activities.look import LookActivities
 from activities.machine_state import MachineState
+from activities.news import NewsDesk
 from activities.open_places import OpenPlaces
 from activities.pausing import PauseActivities
 from activities.removal import TaskRemoval
 from activities.reset_gate import ResetGate
 from activities.retention import RetentionActivities
+from activities.source_events import SourceEvents
 from activities.sources import SourceActivities
 from activities.submission import SubmitActivities
 from activities.turns import TurnActivities
@@ -51,10 +53,11 @@ from taskfish.plugins.odim import client as odim
 from taskfish.plugins.redfish import client as redfish
 from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings, load_settings
-from taskfish.store.accounts import Accounts, first_policy
+from taskfish.store.accounts import Accounts, AccountSettings
 from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
+from taskfish.store.event_service import EventServiceSettings
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
 from taskfish.store.log_end import LogEnd
@@ -63,8 +66,10 @@ from taskfish.store.requests import Requests
 from taskfish.store.reset_waits import ResetWaits
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service_settings import ServiceSettings
+from taskfish.store.source_subscriptions import SourceSubscriptions
 from taskfish.store.sources import Sources
 from taskfish.store.subscriptions import Subscriptions
+from taskfish.store.task_news import TaskNews
 from taskfish.store.turns import Turns
 from taskfish.temporal import RPC_TIMEOUT, connect, waiting_queue
 from workflows.add_aggregation_source import AddAggregationSource
@@ -131,11 +136,12 @@ class WorkerProcess:
             subscriptions,
             event_log,
             self._log_end,
-            Accounts(store, first_policy(settings)),
+            Accounts(store, AccountSettings(store, settings)),
             settings,
-            _is_event_service_enabled,
+            EventServiceSettings(store).is_enabled,
         )
         self._turns = TurnActivities(client, turns)
+        self._news = NewsDesk(TaskNews(store))
         self._completing = CompletionActivities(
             client,
             self._connections,
@@ -143,6 +149,7 @@ class WorkerProcess:
             secret_bodies,
             machine_state,
             event_log,
+            self._news,
         )
         self._sources = SourceActivities(
             client, self._connections, sources, inventory, settings.task_queue
@@ -170,6 +177,9 @@ class WorkerProcess:
         self._watching = WatchActivities(
             self._connections,
             self._sources,
+            SourceEvents(
+                self._connections, SourceSubscriptions(store), settings.public_url
+            ),
             health_check=settings.health_check,
             inventory_refresh=settings.inventory_refresh,
         )
@@ -179,6 +189,7 @@ class WorkerProcess:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._connections.aclose)
             stack.push_async_callback(self._log_end.close)
+            stack.push_async_callback(self._news.close)
             for worker in (self._acting_worker(), self._waiting_worker()):
                 await stack.enter_async_context(worker)
             await self._sources.watch_all()
@@ -274,11 +285,6 @@ class WorkerProcess:
             max_concurrent_activities=self._settings.max_waiting_tasks,
             max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         )
-
-
-async def _is_event_service_enabled() -> bool:
-    """Say that events are delivered: nobody can disable the EventService yet."""
-    return True
 
 
 async def main(settings: Settings) -> None:

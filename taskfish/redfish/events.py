@@ -28,6 +28,7 @@ class EventKind(StrEnum):
     ALERT = "Alert"
     RESOURCE_ADDED = "ResourceAdded"
     RESOURCE_REMOVED = "ResourceRemoved"
+    RESOURCE_UPDATED = "ResourceUpdated"
     STATUS_CHANGE = "StatusChange"
     OTHER = "Other"
 
@@ -64,6 +65,7 @@ class Event(BaseModel):
     concerns: tuple[str, ...] = ()
     owner: str | None = None
     task: TaskStep | None = None
+    given: dict[str, JsonValue] | None = None
 
 
 class LoggedEvent(BaseModel):
@@ -90,6 +92,10 @@ class LoggedEvent(BaseModel):
             "EventType": event.kind.value,
             "MemberId": str(number),
             "EventId": self.event_id,
+        }
+        if event.given is not None:
+            return record | event.given
+        record |= {
             "EventTimestamp": written(event.at),
             "MessageId": message.message_id,
             "Message": message.message,

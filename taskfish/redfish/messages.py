@@ -6,7 +6,7 @@ that an error has is decided here and nowhere else.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -41,12 +41,19 @@ class Message(BaseModel):
 
 
 class Entry(NamedTuple):
-    """One message of a registry: `%1` in the text is the first argument."""
+    """One message of a registry: `%1` in the text is the first argument, and the text
+    has them all.
+    """
 
     severity: Severity
     text: str
     resolution: str
     status: int = 400
+
+    @property
+    def number_of_args(self) -> int:
+        """How many arguments the message has: NumberOfArgs of its registry."""
+        return max((int(place[1:]) for place in _PLACE.findall(self.text)), default=0)
 
 
 _BASE: dict[str, Entry] = {
@@ -108,6 +115,11 @@ _BASE: dict[str, Entry] = {
         "The value of property %1 does not go together with that of %2.",
         "Change one of the two.",
     ),
+    "PropertyValueIncorrect": Entry(
+        "Warning",
+        "The value '%2' of property %1 cannot be accepted.",
+        "Choose another value.",
+    ),
     "NoOperation": Entry(
         "Warning",
         "The body holds nothing to change.",
@@ -143,6 +155,16 @@ _BASE: dict[str, Entry] = {
         "The value '%1' of parameter %2 of action %3 is not one of the allowed values.",
         "Choose one of the allowed values.",
     ),
+    "ActionParameterValueFormatError": Entry(
+        "Warning",
+        "The value '%1' of parameter %2 of action %3 has the wrong form.",
+        "Send the parameter in the form that the action's schema gives.",
+    ),
+    "ActionParameterValueOutOfRange": Entry(
+        "Warning",
+        "The value '%1' of parameter %2 of action %3 is out of range.",
+        "Choose a value within the range.",
+    ),
     "ActionParameterValueConflict": Entry(
         "Warning",
         "The parameter '%1' with the value '%2' cannot be carried out here.",
@@ -154,10 +176,20 @@ _BASE: dict[str, Entry] = {
         "Send the request without query options that begin with $.",
         501,
     ),
+    "QueryCombinationInvalid": Entry(
+        "Warning",
+        "The query options cannot be given together.",
+        "Give each option once, and `only` without `$expand`.",
+    ),
     "QueryParameterValueFormatError": Entry(
         "Warning",
         "The value '%1' of the query parameter %2 has the wrong form.",
         "Send the parameter as a nextLink of the service has it.",
+    ),
+    "QueryParameterValueError": Entry(
+        "Warning",
+        "The value of the query parameter %1 asks for what there is not.",
+        "Ask for what the service lists.",
     ),
     "ResourceMissingAtURI": Entry(
         "Critical",
@@ -219,7 +251,7 @@ _BASE: dict[str, Entry] = {
     "PasswordChangeRequired": Entry(
         "Critical",
         "The password of '%1' has to be changed before anything else.",
-        "Send a PATCH with a new Password to this account.",
+        "Send a PATCH with a new Password, and nothing else, to this account.",
         403,
     ),
     "SessionLimitExceeded": Entry(
@@ -361,6 +393,19 @@ def heartbeat_message(key: str) -> Message:
     return _build(HEARTBEAT_EVENT, key, (), None, None, ())
 
 
+def submitted_message(message_id: str, args: Sequence[str]) -> Message | None:
+    """Return a message that a client names by its id, whatever the version there.
+
+    None for one that none of our registries has; its places without arguments stay.
+    """
+    registry, _, key = message_id.partition(".")
+    key = key.rpartition(".")[2]
+    for name, entries in REGISTRIES.items():
+        if name.partition(".")[0] == registry and key in entries:
+            return _build(name, key, tuple(args), None, None, ())
+    return None
+
+
 def status_of(message: Message) -> int:
     """Return the HTTP status that an error led by this message has (400 if unknown)."""
     registry, _, key = message.message_id.rpartition(".")
@@ -401,6 +446,7 @@ def _build(
     related: tuple[str, ...],
 ) -> Message:
     entry = REGISTRIES[registry][key]
+    assert len(args) == entry.number_of_args, f"{key} has other arguments than {args}"
     words = filled(text or entry.text, args)
     resolution = resolution or entry.resolution
     return Message(

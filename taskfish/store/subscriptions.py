@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from taskfish.redfish.event_filters import EventFilter
 from taskfish.redfish.events import Event
 from taskfish.store.database import Store, serialized
-from taskfish.store.event_log import append_within
+from taskfish.store.event_log import tell_within
 from taskfish.store.tables import events, subscriptions
 from taskfish.store.together import Together
 
@@ -58,8 +58,14 @@ class Subscriptions:
         self._store = store
         self._advancing = Together(self._advance_all)
 
-    async def add(self, new: Subscription, limit: int | None = None) -> bool:
-        """Add one; return False if there are as many of its kind as `limit`."""
+    async def add(
+        self, new: Subscription, limit: int | None = None, *told: Event
+    ) -> bool:
+        """Add one; return False if there are as many of its kind as `limit`.
+
+        What is to be told of that is appended to the event log, and is the last event
+        that the new one does not get.
+        """
         count = (
             select(func.count())
             .select_from(subscriptions)
@@ -70,6 +76,10 @@ class Subscriptions:
             there = (await connection.execute(count)).scalar_one()
             if limit is not None and there >= limit:
                 return False
+            if told:
+                await tell_within(connection, *told)
+                newest = await connection.execute(select(func.max(events.c.position)))
+                new = new.model_copy(update={"cursor": newest.scalar_one()})
             await connection.execute(insert(subscriptions).values(self._row(new)))
         return True
 
@@ -140,18 +150,28 @@ class Subscriptions:
         async with self._store.write() as connection:
             await connection.execute(statement, rows)
 
-    async def remove(self, subscription_id: str, *told: Event) -> bool:
+    async def remove(
+        self, subscription_id: str, *told: Event, only_if: int | None = None
+    ) -> bool:
         """Remove one, and append what is to be told of that to the event log.
 
-        Returns False, and tells nothing, if it was not there.
+        Returns False, and tells nothing, if it was not there, or not in the revision
+        `only_if`.
         """
-        statement = delete(subscriptions).where(subscriptions.c.id == subscription_id)
+        its = subscriptions.c.id == subscription_id
+        if only_if is not None:
+            its &= subscriptions.c.revision == only_if
         async with self._store.write() as connection:
-            await serialized(connection, events.name)
-            removed = (await connection.execute(statement)).rowcount > 0
-            if removed:
-                await append_within(connection, told)
-        return removed
+            removed = await connection.execute(delete(subscriptions).where(its))
+            if removed.rowcount > 0:
+                await tell_within(connection, *told)
+        return removed.rowcount > 0
+
+    async def remove_streams(self, streams: Collection[str]) -> None:
+        """Remove streams that are not open any more, or never came to be."""
+        its = subscriptions.c.id.in_(streams)
+        async with self._store.write() as connection:
+            await connection.execute(delete(subscriptions).where(its))
 
     async def note_open(self, streams: Collection[str]) -> set[str]:
         """Note that these streams are open; return those that are still there."""

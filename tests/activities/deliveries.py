@@ -17,7 +17,7 @@ from taskfish.encryption import generate_key
 from taskfish.redfish.events import Event
 from taskfish.redfish.messages import task_message
 from taskfish.redfish.task_events import TaskSubject
-from taskfish.store.accounts import Accounts, first_policy
+from taskfish.store.accounts import Accounts, AccountSettings
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
 from taskfish.store.log_end import LogEnd
@@ -41,7 +41,7 @@ class Office:
         self.log = EventLog(store)
         self.log_end = LogEnd(self.log)
         self.subscriptions = Subscriptions(store)
-        self.accounts = Accounts(store, first_policy(self.settings))
+        self.accounts = Accounts(store, AccountSettings(store, self.settings))
         self.is_enabled = True
         self.activities = DeliveryActivities(
             self.subscriptions,

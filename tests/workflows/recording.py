@@ -184,6 +184,18 @@ async def suspended_at_source(house: House) -> httpx.Response:
     return accepted
 
 
+async def resumed_at_source(house: House) -> httpx.Response:
+    """The source pauses its task by itself, and is told to go on."""
+    house.emulator.set_modes("bmc1", pausable=True, seconds=2)
+    accepted = await house.reset("bmc1.1")
+    await until_begun(house, accepted, "await_completion")
+    timeline = house.emulator.machines["bmc1"].timeline
+    timeline.pause(next(iter(timeline.jobs.values())), True)
+    await house.until(accepted, "Suspended")
+    await house.workflow(accepted).signal("Resume", "ada")
+    return accepted
+
+
 async def queued(house: House) -> httpx.Response:
     """It waits for another change of the machine."""
     house.emulator.set_modes("bmc1", seconds=1)
@@ -317,10 +329,32 @@ async def source_cancelled(house: House) -> httpx.Response:
     return accepted
 
 
-async def _add(house: House, password: str) -> httpx.Response:
+async def source_added_in_time(house: House) -> httpx.Response:
+    """A source is added, within a deadline."""
+    return await _add(house, "password", {"Task-Timeout": "60"})
+
+
+async def source_overdue(house: House) -> httpx.Response:
+    """A source does not answer in time."""
+    house.emulator.set_modes("bmc1", read_delay=5)
+    return await _add(house, "password", {"Task-Timeout": "1"})
+
+
+async def source_cancelled_by_name(house: House) -> httpx.Response:
+    """Adding a source is cancelled through Redfish: a signal comes first."""
+    house.emulator.set_modes("bmc1", read_delay=0.3)
+    accepted = await _add(house, "password")
+    await until_begun(house, accepted, "admit_source")
+    await house.client.delete(accepted.json()["@odata.id"])
+    return accepted
+
+
+async def _add(
+    house: House, password: str, headers: dict[str, str] | None = None
+) -> httpx.Response:
     address = house.addresses.bmcs[0]
     body = source_body("bmc1", address, "Redfish", password)
-    return await house.client.post(SOURCES, json=body)
+    return await house.client.post(SOURCES, json=body, headers=headers)
 
 
 Scenario = Callable[[House], Awaitable[httpx.Response]]
@@ -342,6 +376,7 @@ ON_A_BMC: tuple[Scenario, ...] = (
     deadline_passed,
     suspended_unsent,
     suspended_at_source,
+    resumed_at_source,
     queued,
     superseding,
     on_reset_by_gateway,
@@ -361,6 +396,9 @@ WITHOUT_SOURCES: tuple[Scenario, ...] = (
     source_added,
     source_refused,
     source_cancelled,
+    source_added_in_time,
+    source_overdue,
+    source_cancelled_by_name,
 )
 SCENARIOS = (*ON_A_BMC, *IMPATIENT, *BEHIND_A_PLUGIN, *WITHOUT_SOURCES)
 WATCH = "source_watched"

@@ -1,9 +1,9 @@
-"""How fast events are: `make bench-events`, or `python -m tests.bench_events`.
+"""How fast events are: `make bench-events`, or `python -m tests.bench.events`.
 
 A worker of its own delivers from the log to subscribers on loopback sockets, which this
 process has. It prints how long an event takes from its append to its subscriber, as a
-multiple of one bare Temporal signal round trip in the same run, and how many events a
-second arrive, with one subscriber and with many. It takes about a minute.
+multiple of a bare signal's way to a workflow and back in the same run, and how many
+events a second arrive, with one subscriber and with many.
 """
 
 import asyncio
@@ -24,8 +24,9 @@ from temporalio.client import Client
 from taskfish.cli.temporal_server import development_server
 from taskfish.encryption import Keyring, generate_key
 from taskfish.store.event_log import EventLog
-from taskfish.temporal import RPC_TIMEOUT, data_converter
+from taskfish.temporal import data_converter
 from tests.activities.deliveries import progress
+from tests.bench.detection import signals
 from tests.house import House
 from tests.subscriber import Listener, listening, subscribe
 from tests.worker_process import WorkerChild, worker_process
@@ -58,32 +59,17 @@ async def main() -> None:
 
 async def measure(house: House, worker: WorkerChild) -> None:
     """Print what was measured, the bare signal first: all else is compared with it."""
-    signal = await signal_seconds(house)
-    say(f"one signal to a workflow and back: {milliseconds(signal)} (median)")
+    house.emulator.set_modes("bmc1", seconds=0)
+    signal = statistics.median(await signals(house.temporal, SIGNALS))
+    say(f"bare signal: median {milliseconds(signal)}")
     async with subscribed(house, 1) as (listener,):
         appended = await append_latencies(house, listener)
         say_latency("append → subscriber", appended, signal)
         ends = await end_latencies(house, listener)
         say_latency("a task's end → subscriber", ends, signal)
-        # What the source's own event gains is to be measured here, beside the end.
         await burst(house, worker, [listener], BURST)
     async with subscribed(house, MANY) as listeners:
         await burst(house, worker, listeners, BURST_FOR_MANY)
-
-
-async def signal_seconds(house: House) -> float:
-    """Return how long a signal to a task takes, at the median."""
-    house.emulator.set_modes("bmc1", hang=True)
-    accepted = await house.reset("bmc1.1")
-    await house.until(accepted, "Running")
-    handle, took = house.workflow(accepted), list[float]()
-    for _ in range(SIGNALS):
-        began = time.perf_counter()
-        await handle.signal("nobody_listens", rpc_timeout=RPC_TIMEOUT)
-        took.append(time.perf_counter() - began)
-    await handle.terminate()
-    house.emulator.set_modes("bmc1", hang=False, seconds=0)
-    return statistics.median(took)
 
 
 async def append_latencies(house: House, listener: Listener) -> list[float]:

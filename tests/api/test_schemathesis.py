@@ -45,8 +45,13 @@ KNOWN: dict[str, dict[str, Any]] = {
 """Names that lead somewhere, by a part of the path. What is done to node2 may break it,
 and nothing else is asked of it.
 """
-LAST = ("/AggregationSources", "/SessionService", "/AccountService", "/TaskService")
-LAST += ("/EventService",)
+LAST = (
+    "/AggregationSources",
+    "/SessionService",
+    "/AccountService",
+    "/TaskService",
+    "/EventService",
+)
 """Whose changes are felt everywhere."""
 
 

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from api.bodies import json_body
 from api.checked_bodies import checked_change
 from api.errors import refuse
-from api.etags import check_if_match, etag_of, versioned_response
+from api.etags import wanted_etags
 from api.gateway import Gateway, gateway_of
 from api.responses import resource_response
 from taskfish.redfish.account_requests import AccountServiceChange
@@ -40,8 +40,7 @@ _RESET_AFTER = "AccountLockoutCounterResetAfter"
 @router.api_route(ACCOUNT_SERVICE, methods=GET)
 async def account_service(gateway: Gateway = Depends(gateway_of)) -> Response:
     """Return the AccountService with the rules for passwords and failed logins."""
-    service = service_resource(await gateway.accounts.policy())
-    return versioned_response(service, etag_of(service), (*GET, "PATCH"))
+    return _response(await gateway.account_settings.read())
 
 
 @router.patch(ACCOUNT_SERVICE)
@@ -50,14 +49,18 @@ async def change_account_service(
     body: dict[str, JsonValue] = Depends(json_body),
     gateway: Gateway = Depends(gateway_of),
 ) -> Response:
-    """Change the rules, for every process and for good."""
-    policy = await gateway.accounts.policy()
-    check_if_match(request, etag_of(service_resource(policy)))
-    changes = checked_change(AccountServiceChange, body, READ_ONLY)
-    values = changes.model_dump(exclude_unset=True)
-    _check_policy(policy.model_copy(update=values))
-    await gateway.accounts.change_policy(values)
-    return await account_service(gateway)
+    """Change the rules, for good.
+
+    400 for what cannot be, 412 if the resource is not the version of If-Match. Other
+    processes follow within 2 seconds.
+    """
+    change = checked_change(AccountServiceChange, body, READ_ONLY)
+    policy = await gateway.account_settings.change(
+        change.model_dump(exclude_unset=True), wanted_etags(request), _check_policy
+    )
+    if policy is None:
+        raise refuse("PreconditionFailed")
+    return _response(policy)
 
 
 @router.api_route(ROLE_COLLECTION, methods=GET)
@@ -89,11 +92,11 @@ async def role(name: str) -> Response:
     )
 
 
-def service_resource(policy: AccountPolicy) -> AccountService:
-    """Return the AccountService resource."""
-    return AccountService(
+def _response(policy: AccountPolicy) -> Response:
+    service = AccountService(
         odata_id=ACCOUNT_SERVICE,
         odata_type=SCHEMA.odata_type("AccountService"),
+        odata_etag=policy.etag,
         id="AccountService",
         name="Account Service",
         service_enabled=True,
@@ -106,6 +109,7 @@ def service_resource(policy: AccountPolicy) -> AccountService:
         roles=link(ROLE_COLLECTION),
         **policy.model_dump(),
     )
+    return resource_response(service, (*GET, "PATCH"), {"ETag": policy.etag})
 
 
 def _check_policy(policy: AccountPolicy) -> None:

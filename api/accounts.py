@@ -14,6 +14,7 @@ from api.errors import refuse
 from api.etags import check_if_match, etag_of, versioned_response
 from api.gateway import Gateway, gateway_of
 from api.logins import bootstrap_account
+from api.owned_tasks import refuse_owner
 from api.privileges import require_properties
 from api.responses import resource_response
 from taskfish.errors import RequestRefusedError
@@ -60,7 +61,10 @@ async def add_account(
     body: dict[str, JsonValue] = Depends(json_body),
     gateway: Gateway = Depends(gateway_of),
 ) -> Response:
-    """Make an account: 201 with Location and the account; 409 if the name is taken."""
+    """Make an account: 201 with Location and the account.
+
+    409 if the name is taken, or an earlier account of that name has left tasks.
+    """
     new = checked(NewAccountBody, body, READ_ONLY)
     account = Account(
         name=new.user_name,
@@ -72,6 +76,9 @@ async def add_account(
     )
     administrator = bootstrap_account(gateway.settings)
     taken = administrator is not None and administrator.name == account.name
+    taken = taken or await gateway.accounts.get(account.name) is not None
+    if not taken:
+        await refuse_owner(gateway.temporal, account.name)
     if taken or not await gateway.accounts.add(account):
         raise refuse(
             "ResourceAlreadyExists", "ManagerAccount", "UserName", account.name
@@ -222,7 +229,7 @@ def _accepted(oem: AccountOemHolder | None) -> dict[str, Any]:
 async def _hashed(gateway: Gateway, password: SecretStr) -> str:
     """Return the hash of a new password; raise 400 for one of a wrong length."""
     text = password.get_secret_value()
-    shortest = (await gateway.accounts.policy()).min_password_length
+    shortest = (await gateway.account_settings.read()).min_password_length
     if not shortest <= len(text) <= MAX_PASSWORD_LENGTH:
         words = f"A password has {shortest} to {MAX_PASSWORD_LENGTH} characters."
         message = base_message(

@@ -30,6 +30,7 @@ from api import (
     service_root,
     session_service,
     sessions,
+    southbound_events,
     subscription_actions,
     subscriptions,
     task_actions,
@@ -48,16 +49,19 @@ from api.gateway import Gateway
 from api.header_limits import HeaderLimits
 from api.logins import Logins
 from api.privileges import privileged
+from api.query_options import only_known_options
+from api.source_tokens import SourceTokens
+from api.task_limits import TaskLimits
+from api.task_list import TaskList
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.encryption import Keyring
 from taskfish.plugins.connections import Connections
 from taskfish.plugins.odim import client as odim
 from taskfish.plugins.redfish import client as redfish
-from taskfish.redfish.event_resources import EVENT_STREAM
 from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings
-from taskfish.store.accounts import Accounts, first_policy
+from taskfish.store.accounts import Accounts, AccountSettings
 from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
@@ -71,8 +75,10 @@ from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service import ServiceFacts
 from taskfish.store.service_settings import ServiceSettings
 from taskfish.store.sessions import Sessions, SessionSettings
+from taskfish.store.source_subscriptions import SourceSubscriptions
 from taskfish.store.sources import Sources
 from taskfish.store.subscriptions import Subscriptions
+from taskfish.store.task_news import TaskNews
 from taskfish.store.turns import Turns
 from taskfish.temporal import connect
 
@@ -102,7 +108,13 @@ PARTS = (
     aggregated,
 )
 """What lies behind the login."""
-OPEN = (service_root.router, login.router, openapi.router, codec_login.router)
+OPEN = (
+    service_root.router,
+    login.router,
+    openapi.router,
+    codec_login.router,
+    southbound_events.router,
+)
 """What is open without login (contracts.md 7)."""
 
 
@@ -155,10 +167,11 @@ def create_app(
 
 def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     """Put together what the routes work with."""
-    sources = Sources(store)
+    sources, subscriptions = Sources(store), SourceSubscriptions(store)
     monitor_reads, event_log = MonitorReads(store), EventLog(store)
-    audit_log = AuditLog(store)
-    accounts_kept = Accounts(store, first_policy(settings))
+    reader, audit_log = TaskReader(client), AuditLog(store)
+    account_settings = AccountSettings(store, settings)
+    accounts_kept = Accounts(store, account_settings)
     session_settings = SessionSettings(store, settings)
     sessions_kept = Sessions(store, session_settings, settings.max_sessions)
     event_settings, subscribed = EventServiceSettings(store), Subscriptions(store)
@@ -169,8 +182,11 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     return Gateway(
         settings=settings,
         temporal=client,
-        tasks=TaskReader(client),
+        tasks=reader,
+        task_list=TaskList(client, reader, event_log, Requests(store), store.keyring),
+        event_log=event_log,
         starter=TaskStarter(client, settings.task_queue),
+        task_limits=TaskLimits(client, settings),
         connections=Connections(sources, adapters, settings, CALLS_SHARE),
         sources=sources,
         inventory=Inventory(store),
@@ -181,6 +197,7 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         namespaces=SchemaNamespaces(store),
         facts=ServiceFacts(store),
         accounts=accounts_kept,
+        account_settings=account_settings,
         logins=Logins(accounts_kept, settings),
         sessions=sessions_kept,
         session_settings=session_settings,
@@ -195,7 +212,6 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         ),
         audit_log=audit_log,
         trail=AuditTrail(audit_log),
-        event_log=event_log,
         event_settings=event_settings,
         subscriptions=subscribed,
         streams=EventStreams(
@@ -206,6 +222,9 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
             accounts_kept,
             sessions_kept,
         ),
+        task_news=TaskNews(store),
+        source_subscriptions=subscriptions,
+        source_tokens=SourceTokens(subscriptions, settings),
     )
 
 
@@ -217,8 +236,10 @@ def _routes() -> list[BaseRoute]:
     """
     routes = APIRouter()
     for router in OPEN:
-        routes.include_router(router, dependencies=[Depends(_no_query)])
-    behind_login = APIRouter(dependencies=[Depends(privileged), Depends(_no_query)])
+        routes.include_router(router, dependencies=[Depends(only_known_options)])
+    behind_login = APIRouter(
+        dependencies=[Depends(privileged), Depends(only_known_options)]
+    )
     for part in PARTS:
         behind_login.include_router(part.router)
     behind_login.add_api_route(
@@ -232,17 +253,6 @@ def _routes() -> list[BaseRoute]:
 def _openapi() -> bytes:
     """Return the OpenAPI document of the routes."""
     return openapi.written(openapi.document(OPEN, [part.router for part in PARTS]))
-
-
-async def _no_query(request: Request) -> None:
-    """Raise 501 for query options of OData: none is supported (DSP0266 7.3), but for
-    the filter of a stream of events.
-    """
-    options = {name for name in request.query_params if name.startswith("$")}
-    if request.scope["path"] == EVENT_STREAM:
-        options -= {server_sent_events.FILTER}
-    if options:
-        raise refuse("QueryNotSupported")
 
 
 async def refuse_unknown(request: Request) -> Response:

@@ -17,6 +17,7 @@ from api.gateway import Gateway
 from api.login_cookies import COOKIE
 from api.logins import bootstrap_account
 from taskfish.errors import StoreUnavailableError
+from taskfish.redfish.event_receiver import RECEIVER
 from taskfish.redfish.privileges import CODEC_DECODE
 from taskfish.redfish.resources import TASK_MONITORS, TASKS
 from taskfish.redfish.session_resources import SESSIONS
@@ -120,8 +121,11 @@ def _event(
 ) -> AuditEvent | None:
     """Return what a request is remembered as, None if it is not.
 
-    `path` is the decoded one, by which it was routed.
+    `path` is the decoded one, by which it was routed. The events of sources are not:
+    one with an old token would fill the log.
     """
+    if path.startswith(f"{RECEIVER}/"):
+        return None
     if opens_session:
         failed = record.user is None and record.status in (403, *_LOGIN_REFUSED)
         return "Login" if record.status < 400 else "LoginFailed" if failed else None

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from api.apply_times import apply_time_of
 from api.change_kinds import deadline_of, wait_of
 from api.change_request import ChangeRequest
-from api.conflicts import leave_turn, take_turn, turn_of
+from api.conflicts import is_forced_power_off, leave_turn, take_turn, turn_of
 from api.errors import RETRY_AFTER, refuse
 from api.etags import etags_in
 from api.gateway import Gateway
@@ -28,6 +28,7 @@ from taskfish.redfish.operations import (
 from taskfish.redfish.requests import check_body, shown_value
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.secrecy import masked
+from taskfish.redfish.sources import Source
 from taskfish.redfish.turn import Turn
 from taskfish.store.accounts import AcceptedForm
 from taskfish.temporal import MAX_SEARCH_ATTRIBUTE
@@ -112,8 +113,8 @@ def _check_body(request: ChangeRequest, operation: OperationName) -> None:
             )
 
 
-async def _check_source(gateway: Gateway, source_id: str) -> None:
-    """Raise 503 if the source is known to have been silent for a minute."""
+async def _known_source(gateway: Gateway, source_id: str) -> Source:
+    """Return a source; raise 503 if it is known to have been silent for a minute."""
     record = await gateway.sources.get(source_id)
     if record is None:
         raise refuse("ResourceNotFound", "AggregationSource", source_id)
@@ -125,6 +126,7 @@ async def _check_source(gateway: Gateway, source_id: str) -> None:
             text=f"The source {source_id} has not answered since {down_since:%FT%TZ}.",
             headers={"Retry-After": str(RETRY_AFTER)},
         )
+    return record.source
 
 
 async def _check_precondition(gateway: Gateway, request: ChangeRequest) -> None:
@@ -149,6 +151,8 @@ class _NewChange:
         self, gateway: Gateway, request: ChangeRequest, operation: OperationName
     ) -> None:
         self.owner = request.owner
+        self.source_id = request.source
+        self.always_starts = is_forced_power_off(request)
         self.wishes = request.wishes
         self.digest = digest_of(
             request.method, request.uri, request.body, request.headers, request.wishes
@@ -158,6 +162,7 @@ class _NewChange:
         self._operation = operation
         self._apply_time: ApplyTime | None = None
         self._secret: str | None = None
+        self._abortable = True
 
     def new_id(self) -> str:
         """Return an Id that people can read."""
@@ -165,7 +170,8 @@ class _NewChange:
 
     async def check(self) -> None:
         """Raise what refuses the change, and read when it is to be made."""
-        await _check_source(self._gateway, self._request.source)
+        source = await _known_source(self._gateway, self._request.source)
+        self._abortable = source.has_tasks
         await _check_precondition(self._gateway, self._request)
         self._apply_time = await apply_time_of(self._gateway, self._request)
 
@@ -241,6 +247,7 @@ class _NewChange:
             token=claim.token,
             chosen=claim.chosen,
             deadline=self._deadline,
+            abortable=self._abortable,
             not_before=self._apply_time.window_start if self._apply_time else None,
             name=f"{self._operation.name} {self._operation.target}",
             method=change.method,

@@ -5,7 +5,7 @@ elsewhere.
 """
 
 import html
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -61,6 +61,11 @@ privilege ConfigureManager.</p>
 <li>Switch “Include cross-origin credentials” on, and apply.</li>
 </ol>
 <form method="post" action="{action}"><p><button>Log out</button></p></form>"""
+_OTHER_SITE = """<p>You are logged in as {user}, but this does not help the Web UI: its
+pages are at {web_ui}, and no browser sends a login of https to where a page of http
+wants it, or the other way round. Serve both over https, or use
+<code>temporal workflow show</code> with <code>--codec-endpoint {endpoint}</code></p>
+<form method="post" action="{action}"><p><button>Log out</button></p></form>"""
 _MUST_CHANGE = """<p>You are logged in as {user}, but nothing is decoded before you have
 changed your password: PATCH <code>{account}</code>.</p>
 <form method="post" action="{action}"><p><button>Log out</button></p></form>"""
@@ -75,13 +80,17 @@ async def show(request: Request, gateway: Gateway = Depends(gateway_of)) -> Resp
     account = await account_of_token(gateway, token) if token else None
     if account is None:
         return _form("Log in with your account of this gateway.")
+    web_ui = gateway.settings.temporal_ui_origin or ""
     words = {
         "user": account.name,
         "endpoint": f"{request.base_url}codec",
+        "web_ui": web_ui,
         "account": f"{ACCOUNTS}/{account.name}",
         "action": LOGOUT,
     }
-    page = _MUST_CHANGE if account.password_change_required else _LOGGED_IN
+    page = _OTHER_SITE if _is_of_other_scheme(web_ui, request) else _LOGGED_IN
+    if account.password_change_required:
+        page = _MUST_CHANGE
     return _page(_filled(page, **words))
 
 
@@ -117,6 +126,13 @@ async def log_out(request: Request, gateway: Gateway = Depends(gateway_of)) -> R
     response = RedirectResponse(LOGIN, 303, _HEADERS)
     clear_login_cookie(response)
     return response
+
+
+def _is_of_other_scheme(web_ui: str, request: Request) -> bool:
+    """Say whether browsers take the Web UI and us for two sites: SameSite cookies do
+    not pass between http and https.
+    """
+    return bool(web_ui) and urlsplit(web_ui).scheme != request.scope["scheme"]
 
 
 async def _credentials(request: Request) -> tuple[str, str]:

@@ -9,16 +9,21 @@ from workflows.task import TaskMemo
 
 @dataclass(frozen=True)
 class Killing:
-    """How a task was terminated: by whom, and how far it was, if that was noted."""
+    """How a task was terminated: by whom, and how far it was, if that was noted;
+    `words` are those that subscribers were told, if whoever killed it has left some.
+    """
 
     by: str = ""
     percent: int | None = None
+    words: Message | None = None
 
 
 def words_of_killed(
     task_id: str, request: TaskMemo, labels: TaskLabels, killing: Killing
 ) -> Message:
     """Say who has killed a task, what its source may still do, and how to look."""
+    if killing.words is not None and killing.words.resolution:
+        return killing.words
     how = f"killed by {killing.by}" if killing.by else "terminated in Temporal"
     said = task_message(
         "TaskAborted",
@@ -30,7 +35,7 @@ def words_of_killed(
 
 def _at_the_source(request: TaskMemo, labels: TaskLabels) -> str:
     source = labels.source
-    if not labels.takes_signals:
+    if labels.adds_source:
         return f"The source {source} may not have been added, or not whole."
     if labels.plugin_task:
         its = f"Nothing was aborted: the task {labels.plugin_task} of the source"
@@ -43,7 +48,7 @@ def _at_the_source(request: TaskMemo, labels: TaskLabels) -> str:
 
 def _how_to_look(request: TaskMemo, labels: TaskLabels) -> str:
     resource = request.uri.partition("/Actions/")[0]
-    if not labels.takes_signals:
+    if labels.adds_source:
         return f"Look for it in {resource}; add it again if it is not there."
     if labels.plugin_task:
         where = f"{labels.plugin_task} at the source {labels.source}"

@@ -5,7 +5,7 @@ path is asked for by the routes, with the functions below: a task's owner, a pro
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fastapi import Depends, Request
 
@@ -26,6 +26,7 @@ _SESSION = re.compile(rf"{SESSIONS}/[^/]+")
 _SUBSCRIPTION = re.compile(rf"{SUBSCRIPTIONS}/[^/]+(/Actions/[^/]+)?")
 _OWN_ACCOUNT_METHODS = ("GET", "HEAD", "PATCH")
 """What is left while a password has to be changed (DSP0266, password management)."""
+_PASSWORD = "Password"
 
 
 async def privileged(request: Request, user: User = Depends(authenticated)) -> None:
@@ -48,8 +49,14 @@ def require_for(user: User, method: str, uri: str) -> None:
     _check(user, uri, PRIVILEGES.needed(method, uri))
 
 
-def require_properties(user: User, uri: str, names: Iterable[str]) -> None:
-    """Raise 403 unless the user may PATCH each of these properties."""
+def require_properties(user: User, uri: str, names: Collection[str]) -> None:
+    """Raise 403 unless the user may PATCH each of these properties.
+
+    Who has to change a password changes that alone: no other property takes the
+    requirement back, or comes along with it.
+    """
+    if user.password_change_required and set(names) != {_PASSWORD}:
+        raise _password_change_required(user)
     for name in names:
         needed = PRIVILEGES.needed_for_property("PATCH", uri, name)
         _check(user, uri, needed or PRIVILEGES.needed("PATCH", uri))
@@ -67,6 +74,11 @@ def require_owner_or(
     """Raise 403 unless the user owns what this is about, or has the privilege."""
     if user.name != owner and privilege not in user.privileges:
         raise _refused([privilege])
+
+
+def sees_all_tasks(user: User, settings: Settings) -> bool:
+    """Say whether all tasks are there for the user, whoever has started them."""
+    return not settings.owner_only or CONFIGURE_MANAGER in user.privileges
 
 
 def may_see(user: User, owner: str, settings: Settings) -> bool:
@@ -94,12 +106,16 @@ def _check_password_change(user: User, method: str, uri: str) -> None:
     """Leave to a user with a password that must be changed only that change."""
     own = _is_own_account(user, uri) and method in _OWN_ACCOUNT_METHODS
     if user.password_change_required and not own:
-        raise refuse("PasswordChangeRequired", f"{ACCOUNTS}/{user.name}")
+        raise _password_change_required(user)
 
 
 def _is_own_account(user: User, uri: str) -> bool:
     """Say whether this is the user's own account: ConfigureSelf is for that."""
     return uri == f"{ACCOUNTS}/{user.name}"
+
+
+def _password_change_required(user: User) -> RequestRefusedError:
+    return refuse("PasswordChangeRequired", f"{ACCOUNTS}/{user.name}")
 
 
 def _is_somebodys_own(uri: str) -> bool:

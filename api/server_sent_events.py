@@ -10,6 +10,7 @@ from api.errors import RETRY_AFTER, refuse
 from api.event_service import refuse_if_disabled
 from api.event_stream import EventStreamResponse
 from api.gateway import Gateway, gateway_of
+from api.query_options import takes_options
 from api.session_logins import session_of_token, unauthorized
 from api.stream_credentials import Credential, accounts_by_name
 from taskfish.redfish.event_conditions import Condition, ConditionError, condition_of
@@ -25,6 +26,7 @@ _POSITION = re.compile(r"\d{1,18}", re.ASCII)
 
 
 @router.api_route(EVENT_STREAM, methods=["GET", "HEAD"])
+@takes_options(FILTER)
 async def event_stream(
     request: Request,
     user: User = Depends(authenticated),

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 from pydantic import JsonValue
 
+from api.change_kinds import deadline_of
 from api.errors import refuse
 from api.gateway import Gateway
 from api.request_headers import TaskWishes
@@ -32,6 +34,12 @@ class NewSourceTask:
     body: dict[str, JsonValue]
     source: Source
     answer: Answer
+    always_starts: ClassVar[bool] = False
+
+    @property
+    def source_id(self) -> str:
+        """The source itself."""
+        return self.source.id
 
     @property
     def digest(self) -> bytes:
@@ -60,12 +68,13 @@ class NewSourceTask:
                 uri=self.answer.headers["Location"],
                 answer=self.answer,
                 deadline=self.wishes.timeout or settings.submit_deadline,
+                ends_within=self._deadline,
                 heartbeat_timeout=settings.heartbeat_timeout,
             ),
             memo=TaskMemo(
                 token=claim.token,
                 chosen=claim.chosen,
-                deadline=self.wishes.timeout,
+                deadline=self._deadline,
                 name=f"Add {self.source.id}",
                 method="POST",
                 uri=AGGREGATION_SOURCES,
@@ -80,6 +89,13 @@ class NewSourceTask:
         """Free the place, unless another try of the same request may need it."""
         if not claim.shared:
             await self.gateway.sources.remove(self.source.id, task_id=claim.task_id)
+
+    @property
+    def _deadline(self) -> float:
+        """The caller's, or that of its kind."""
+        return self.wishes.timeout or deadline_of(
+            self.gateway.settings, self._operation
+        )
 
     @property
     def _operation(self) -> OperationName:

@@ -8,22 +8,24 @@ from api.authentication import User, authenticated
 from api.bodies import json_body
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
+from api.killing import tell_of_kill
 from api.privileges import require_owner_or
 from api.responses import GET, resource_response, task_uri
 from api.task_access import visible_task
 from api.task_commands import TaskCommands
 from api.task_resources import (
-    ACTIONS,
     KILL,
     RESUME,
     SUSPEND,
     action_info_uri,
     action_uri,
+    actions_of,
 )
 from api.task_view import TaskView
 from taskfish.errors import RequestRefusedError
 from taskfish.redfish.resources import ActionInfo
 from taskfish.redfish.schema import SCHEMA
+from taskfish.redfish.task import TaskState
 
 router = APIRouter()
 
@@ -43,6 +45,7 @@ async def suspend(
     view = await visible_task(gateway, user, task_id)
     require_owner_or(user, view.owner)
     _check_open(SUSPEND, view)
+    _check_takes(SUSPEND, view)
     if view.suspended is not None:
         return Response(status_code=204)
     _check_pausable(view)
@@ -58,16 +61,20 @@ async def resume(
     user: User = Depends(authenticated),
     gateway: Gateway = Depends(gateway_of),
 ) -> Response:
-    """Let a suspended task go on: 204, also if nobody has suspended it.
+    """Let a suspended task go on, also one that its source has paused by itself: 204,
+    also if it is not suspended at all.
 
-    Raises 409 for one that has ended.
+    Raises 400 for one that its source does not resume, 409 for one that has ended.
     """
     _check_body(RESUME, body)
     view = await visible_task(gateway, user, task_id)
     require_owner_or(user, view.owner)
     _check_open(RESUME, view)
+    _check_takes(RESUME, view)
     if view.suspended is None:
-        return Response(status_code=204)
+        if view.state is not TaskState.SUSPENDED:
+            return Response(status_code=204)
+        _check_resumable(view)
     if not await TaskCommands(gateway.temporal, view).resume(user.name):
         raise _ended(RESUME, view)
     return Response(status_code=204)
@@ -87,8 +94,10 @@ async def kill(
     _check_body(KILL, body)
     view = await visible_task(gateway, user, task_id)
     _check_open(KILL, view)
+    await gateway.requests.add_end(user.name, view.id)
     if not await TaskCommands(gateway.temporal, view).kill(user.name):
         raise _ended(KILL, view)
+    await tell_of_kill(gateway, view, user.name)
     return Response(status_code=204)
 
 
@@ -102,9 +111,8 @@ async def action_info(
     """Return the ActionInfo of an action: none takes parameters."""
     action = f"Taskfish.{verb}"
     uri = action_info_uri(task_id, action)
-    if action not in ACTIONS:
+    if action not in actions_of(await visible_task(gateway, user, task_id)):
         raise refuse("ResourceMissingAtURI", uri)
-    await visible_task(gateway, user, task_id)
     return resource_response(
         ActionInfo(
             odata_id=uri,
@@ -136,18 +144,42 @@ def _ended(action: str, view: TaskView) -> RequestRefusedError:
     )
 
 
+def _check_takes(action: str, view: TaskView) -> None:
+    """Raise 400 for an action that the task does not offer."""
+    if action not in actions_of(view):
+        raise refuse(
+            "ActionNotSupported",
+            action,
+            text=f"The task {view.id} does not know the action %1: nothing holds it.",
+            resolution="Wait for its end, or cancel it.",
+        )
+
+
 def _check_pausable(view: TaskView) -> None:
     """Raise 400 for a task that is with its source, which cannot pause it."""
-    source = view.labels.source
-    if not view.labels.takes_signals:
-        why = "Adding a source cannot be paused."
-    elif view.is_unsent or view.pausable:
+    if view.is_unsent or view.pausable:
         return
-    else:
-        why = f"The change has been sent, and the source {source} cannot pause it."
+    source = view.labels.source
     raise refuse(
         "ActionNotSupported",
         SUSPEND,
         text=f"The task {view.id} cannot be suspended now.",
-        resolution=f"{why} Wait for its end, or cancel it.",
+        resolution=f"The change has been sent, and the source {source} cannot pause "
+        "it. Wait for its end, or cancel it.",
+    )
+
+
+def _check_resumable(view: TaskView) -> None:
+    """Raise 400 for a task that its source has paused by itself, and does not resume
+    when it is told to.
+    """
+    if view.pausable:
+        return
+    source, task = view.labels.source, view.labels.plugin_task
+    raise refuse(
+        "ActionNotSupported",
+        RESUME,
+        text=f"The source {source} has paused the task {view.id} by itself, and offers "
+        "no way to resume it.",
+        resolution=f"Resume {task} at the source {source} itself, or cancel it.",
     )

@@ -35,11 +35,10 @@ class TaskCommands:
 
         The signal goes first: with the cancel the workflow knows who has asked.
         """
-        if self._view.labels.takes_signals:
-            if not await self._signal(CANCEL_SIGNAL, by):
-                return False
-            if self._view.abort_refused:
-                return True
+        if not await self._signal(CANCEL_SIGNAL, by):
+            return False
+        if self._view.abort_refused:
+            return True
         return await _done(
             self._handle.cancel(reason=_CANCELLED, rpc_timeout=RPC_TIMEOUT)
         )

@@ -19,7 +19,6 @@ from activities.completion import (
 )
 from api.last_words import Killing
 from api.task_commands import CANCEL_SIGNAL
-from api.task_labels import labels_of
 from api.task_view import ITS_SOURCE
 from api.temporal_faults import TEMPORAL_FAULTS, unread
 from taskfish.redfish.task import TaskState
@@ -74,8 +73,7 @@ class TaskHistory:
     async def cancelled_by(self) -> str:
         """Return who has asked last to cancel it, as far as that can be told.
 
-        Its name is on its way while a worker is at the workflow; without signals it is
-        not kept at all.
+        Its name is on its way while a worker is at the workflow.
         """
         for event in await self._last(_SOME_TIME_AGO):
             requested = event.workflow_execution_cancel_requested_event_attributes
@@ -86,8 +84,7 @@ class TaskHistory:
                 values = await self._values(signaled.input.payloads)
                 return str(values[0]) if values else SOMEBODY
         is_worked_on = self._run.raw_description.HasField("pending_workflow_task")
-        labels = labels_of(self._run.typed_search_attributes)
-        return NOBODY_KNOWN if is_worked_on or not labels.takes_signals else SOMEBODY
+        return NOBODY_KNOWN if is_worked_on else SOMEBODY
 
     async def has_begun(self) -> bool:
         """Say whether a run that its source has no task of had begun to send."""

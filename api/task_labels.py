@@ -11,13 +11,14 @@ from taskfish.temporal import (
     TASK_OWNER,
     TASK_REQUEST_ID,
     TASK_RESOURCE_TYPE,
+    TASK_RESOURCES,
     TASK_SOURCE,
     TASK_STATE,
     TASK_TAGS,
 )
 
 ADD_SOURCE = "AggregationSource.Create"
-"""The operation that changes no machine: its workflow takes no signals."""
+"""The operation that changes no machine: it can be cancelled, but not held back."""
 _BEFORE_SENDING = (TaskState.NEW, TaskState.PENDING, TaskState.SUSPENDED)
 
 
@@ -35,17 +36,28 @@ class TaskLabels:
     resource_type: str = ""
     request_id: str | None = None
     tags: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
     plugin_task: str | None = None
 
     @property
-    def takes_signals(self) -> bool:
-        """Whether its workflow knows Cancel, Suspend and Resume."""
-        return self.operation != ADD_SOURCE
+    def adds_source(self) -> bool:
+        """Whether it adds a source: no change of a machine, and never held back."""
+        return self.operation == ADD_SOURCE
 
     @property
     def may_have_been_sent(self) -> bool:
         """Whether the source may know of the change."""
         return self.plugin_task is not None or self.state not in _BEFORE_SENDING
+
+
+def _state_named(name: str) -> TaskState:
+    """Return a state by its name; of one that is not known here (a newer version has
+    shown it) it is only sure that the task is under way.
+    """
+    try:
+        return TaskState(name or TaskState.NEW)
+    except ValueError:
+        return TaskState.RUNNING
 
 
 def labels_of(attributes: TypedSearchAttributes) -> TaskLabels:
@@ -58,11 +70,12 @@ def labels_of(attributes: TypedSearchAttributes) -> TaskLabels:
     plugin_task = attributes.get(PLUGIN_TASK)
     return TaskLabels(
         operation=text(TASK_OPERATION),
-        state=TaskState(text(TASK_STATE) or TaskState.NEW),
+        state=_state_named(text(TASK_STATE)),
         owner=text(TASK_OWNER),
         source=source,
         resource_type=text(TASK_RESOURCE_TYPE),
         request_id=attributes.get(TASK_REQUEST_ID),
         tags=tuple(attributes.get(TASK_TAGS) or ()),
+        resources=tuple(attributes.get(TASK_RESOURCES) or ()),
         plugin_task=plugin_task and plugin_task.removeprefix(f"{source} "),
     )

@@ -1,5 +1,6 @@
 """Read tasks from Temporal, without a worker (D7)."""
 
+import logging
 from collections.abc import AsyncIterator
 
 from pydantic import TypeAdapter
@@ -11,17 +12,19 @@ from temporalio.client import (
     WorkflowFailureError,
 )
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from activities.completion import SUSPENDED_MEMO, Progress
 from activities.retention import TASKS_QUERY
 from api.task_history import TaskHistory
-from api.task_labels import TaskLabels, labels_of
+from api.task_labels import labels_of
 from api.task_view import (
     OpenMemo,
     TaskView,
     ended_view,
     is_cancel_requested,
     open_view,
+    unreadable_view,
 )
 from api.temporal_faults import (
     TEMPORAL_FAULTS,
@@ -29,7 +32,7 @@ from api.temporal_faults import (
     unavailable,
     unread,
 )
-from taskfish.errors import TaskGoneError
+from taskfish.errors import TaskGoneError, UndecryptableError
 from taskfish.redfish.messages import base_message
 from taskfish.redfish.task import Answer, TaskState
 from taskfish.redfish.verdicts import failed_answer
@@ -43,12 +46,16 @@ from workflows.task import (
     TaskMemo,
 )
 
+logger = logging.getLogger(__name__)
+
 PAGE_SIZE = 1000
 _UNTOLD = (TaskState.CANCELLED, TaskState.EXCEPTION)
 """Last states that do not tell whether a task had started before."""
 _IS_OPEN = "ExecutionStatus = 'Running'"
 _NO_REASON = "it gave no reason"
 """Why a source refuses in runs of an earlier version, which kept only that it did."""
+UNREADABLE = (KeyError, ValueError, RuntimeError, UndecryptableError)
+"""What is raised for a memo or a result of another version, key or program."""
 _WAITING_ACTIVITIES = ("await_completion", "await_turn", "await_reset")
 
 
@@ -76,6 +83,9 @@ class TaskReader:
             return await self._view(description)
         except TaskGoneError:
             return None
+        except UNREADABLE as error:
+            logger.warning("%s cannot be read: %r", task_id, error)
+            return unreadable_view(description)
 
     async def answer(self, view: TaskView) -> Answer:
         """Return the final answer of an ended task; raise `TaskGoneError` if it was
@@ -88,27 +98,11 @@ class TaskReader:
             result = await handle.result(follow_runs=False, rpc_timeout=RPC_TIMEOUT)
         except WorkflowFailureError as failure:
             return _failure_answer(view, failure.cause)
-        except TEMPORAL_FAULTS as error:
+        except RPCError as error:
             raise unread(error) from error
+        except UNREADABLE:
+            return failed_answer(view.messages[-1])
         return Answer.model_validate(result)
-
-    async def runs(
-        self, *, cancelled_too: bool = True
-    ) -> AsyncIterator[tuple[str, TaskLabels]]:
-        """Yield the Id and the labels of each task: the open ones first, then the last
-        ended.
-        """
-        query = TASKS_QUERY
-        if not cancelled_too:
-            query += " AND ExecutionStatus != 'Canceled'"
-        found: set[str] = set()
-        try:
-            async for run in self._listed(query):
-                if run.id not in found:
-                    found.add(run.id)
-                    yield run.id, labels_of(run.typed_search_attributes)
-        except TEMPORAL_FAULTS as error:
-            raise unavailable(error) from error
 
     async def has_open_tasks(self, source_id: str) -> bool:
         """Say whether changes of a source are still under way.

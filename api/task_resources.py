@@ -1,13 +1,14 @@
 """Tasks as clients see them: the Task of a view, and what may be done to it."""
 
 import json
+from collections.abc import Sequence
 
 from fastapi.responses import Response
 from pydantic import JsonValue
 
 from api.accepted_modes import accepted_response
 from api.gateway import Gateway
-from api.monitor_expiry import monitor_is_there
+from api.monitor_expiry import monitors_there
 from api.responses import GET, monitor_uri, task_uri
 from api.task_view import TaskView
 from taskfish.redfish.apply_time import MAINTENANCE_WINDOW, OPERATION_APPLY_TIME
@@ -25,16 +26,27 @@ from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.secrecy import is_masked
 from taskfish.redfish.task import TaskState
 from taskfish.store.accounts import AcceptedForm
+from taskfish.store.service_settings import TaskServiceOptions
 
 SUSPEND, RESUME, KILL = "Taskfish.Suspend", "Taskfish.Resume", "Taskfish.Kill"
-ACTIONS = (SUSPEND, RESUME, KILL)
-"""The actions of a running task, in its Actions.Oem."""
 
 
 async def task_resource(gateway: Gateway, view: TaskView) -> Task:
     """Return the Task resource of a view (Task v1.7.4)."""
+    (task,) = await task_resources(gateway, [view])
+    return task
+
+
+async def task_resources(gateway: Gateway, views: Sequence[TaskView]) -> list[Task]:
+    """Return the Task resources of many views, without a query for each."""
     options = await gateway.service_settings.read()
-    has_monitor = await monitor_is_there(gateway, view)
+    monitors = await monitors_there(gateway, views)
+    return [_task(gateway, view, options, view.run in monitors) for view in views]
+
+
+def _task(
+    gateway: Gateway, view: TaskView, options: TaskServiceOptions, has_monitor: bool
+) -> Task:
     created = view.created
     hides_payload = _hides_payload(gateway, view)
     return Task(
@@ -49,7 +61,7 @@ async def task_resource(gateway: Gateway, view: TaskView) -> Task:
         percent_complete=view.percent,
         task_monitor=monitor_of(view) if has_monitor else None,
         hide_payload=hides_payload,
-        payload=None if hides_payload else _payload(view),
+        payload=None if hides_payload or not view.request.method else _payload(view),
         messages=[message.to_json() for message in view.messages],
         links=TaskLinks(
             created_resources=links(created), created_resources_count=len(created)
@@ -71,6 +83,7 @@ async def task_resource(gateway: Gateway, view: TaskView) -> Task:
                 request_id=view.labels.request_id,
                 plugin_task_uri=view.labels.plugin_task,
                 deadline=view.deadline,
+                workflow_uri=_workflow_uri(gateway, view),
             )
         ),
     )
@@ -108,9 +121,25 @@ def allowed_methods(view: TaskView) -> tuple[str, ...]:
     return GET if _is_known_unabortable(view) else (*GET, "DELETE")
 
 
+def actions_of(view: TaskView) -> tuple[str, ...]:
+    """Return the actions of a task while it runs, in its Actions.Oem: those that may
+    ever do something for it.
+    """
+    return (KILL,) if view.labels.adds_source else (SUSPEND, RESUME, KILL)
+
+
 def _is_known_unabortable(view: TaskView) -> bool:
     ended_or_asked = view.state.ended or view.is_cancelling
     return view.abortable is False and not ended_or_asked
+
+
+def _workflow_uri(gateway: Gateway, view: TaskView) -> str | None:
+    """Return the page of Temporal's Web UI, if it is known where that is."""
+    origin = gateway.settings.temporal_ui_origin
+    if origin is None:
+        return None
+    place = f"{origin}/namespaces/{gateway.temporal.namespace}/workflows"
+    return f"{place}/{view.id}/{view.run_id}/history"
 
 
 def _actions(view: TaskView) -> TaskActions:
@@ -120,7 +149,7 @@ def _actions(view: TaskView) -> TaskActions:
                 target=action_uri(view.id, action),
                 action_info=action_info_uri(view.id, action),
             )
-            for action in ACTIONS
+            for action in actions_of(view)
         }
     )
 

@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.client import (
+    WorkflowExecution,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+)
 
 from activities.completion import Progress
 from api.last_words import Killing, words_of_killed
 from api.task_labels import TaskLabels, labels_of
-from taskfish.redfish.messages import Message, task_message
+from taskfish.redfish.messages import Message, base_message, task_message
 from taskfish.redfish.task import Health, TaskState
+from taskfish.temporal import TASK_TARGET
 from workflows.task import OutcomeMemo, TaskMemo
 
 _STATUS_OF = {
@@ -25,6 +30,10 @@ _HEALTH_OF = {
     TaskState.CANCELLED: Health.WARNING,
     TaskState.KILLED: Health.CRITICAL,
 }
+_HOW_TO_READ = (
+    "Check that TASKFISH_ENCRYPTION_KEYS has the key of then, and that this version is "
+    "not older than the one that started the task."
+)
 ITS_SOURCE = "its source"
 """Who has asked to cancel a task that its source has cancelled by itself."""
 
@@ -37,9 +46,10 @@ class TaskView:
     nobody has kept it. `deadline` is the moment at which it is aborted, None without
     one and while its time stands still. `is_cancelling`: somebody has asked for it
     and nobody refused; `abort_refused` is why the source has, else empty. `abortable`
-    is False if the source says that its task cannot be aborted, None if it says
-    nothing. `suspended` is who has suspended it, None if nobody has. `is_unsent`:
-    nothing is under way to the source, so that it can still be held back.
+    is False if the source says that its task cannot be aborted, or makes none of what
+    it is being sent; None if nothing is known. `suspended` is who has suspended it,
+    None if nobody has. `is_unsent`: nothing is under way to the source, so that it can
+    still be held back.
     """
 
     id: str
@@ -108,8 +118,9 @@ def open_view(
     said = [*_started(run, begun=labels.may_have_been_sent), *seen.messages]
     if state is TaskState.PENDING and not said and request.not_before is not None:
         said.append(_waits_until(run, request.not_before))
-    if state is TaskState.SUSPENDED and memo.suspended is not None:
-        text = f"The task %1 was paused by {memo.suspended}."
+    why = _why_paused(state, labels, memo, seen)
+    if why is not None:
+        text = f"The task %1 was paused {why}."
         said.append(task_message("TaskPaused", run.id, text=text))
     percent = max(seen.percent, memo.percent)
     is_unsent = _is_unsent(run, labels)
@@ -135,15 +146,50 @@ def open_view(
         deadline=_deadline(seen),
         is_cancelling=cancelling,
         abort_refused=memo.abort_refused,
-        abortable=seen.abortable,
+        abortable=_abortable(request, labels, seen, is_unsent=is_unsent),
         pausable=seen.pausable,
         suspended=memo.suspended,
         is_unsent=is_unsent,
     )
 
 
+def listed_open_view(
+    run: WorkflowExecution,
+    request: TaskMemo,
+    memo: OpenMemo,
+    told: Message | None,
+    deadline: datetime | None,
+) -> TaskView:
+    """Return the view of a running task that was listed, not described: its state is
+    what its workflow has last shown, `told` the last that subscribers were told.
+    """
+    labels = labels_of(run.typed_search_attributes)
+    cancelling = labels.state is TaskState.CANCELLING and not memo.abort_refused
+    state = _open_state(labels, memo, None, cancelling=cancelling)
+    started = _started(run, begun=labels.may_have_been_sent)
+    stands_still = state is TaskState.PENDING or memo.suspended is not None
+    return TaskView(
+        id=run.id,
+        run_id=run.run_id,
+        first_run_id=_first_run_id(run),
+        request=request,
+        labels=labels,
+        state=state,
+        status=None,
+        started=run.start_time,
+        ended=None,
+        percent=memo.percent,
+        messages=(*started, *([told] if told and told not in started else [])),
+        deadline=None if stands_still else deadline,
+        is_cancelling=cancelling,
+        abort_refused=memo.abort_refused,
+        suspended=memo.suspended,
+        is_unsent=not labels.may_have_been_sent,
+    )
+
+
 def ended_view(
-    run: WorkflowExecutionDescription,
+    run: WorkflowExecution,
     request: TaskMemo,
     outcome: OutcomeMemo | None,
     killing: Killing | None,
@@ -185,6 +231,33 @@ def ended_view(
     )
 
 
+def unreadable_view(run: WorkflowExecution) -> TaskView:
+    """Return the view of a run whose own words cannot be read here: by its status, and
+    saying so.
+    """
+    labels = labels_of(run.typed_search_attributes)
+    state = _STATUS_OF.get(run.status, labels.state) if run.status else labels.state
+    text = f"What the task {run.id} was asked for, and what it says, cannot be read."
+    message = base_message("InternalError", text=text, resolution=_HOW_TO_READ)
+    return TaskView(
+        id=run.id,
+        run_id=run.run_id,
+        first_run_id=_first_run_id(run),
+        request=TaskMemo(
+            name=labels.operation,
+            method="",
+            uri=run.typed_search_attributes.get(TASK_TARGET) or "",
+        ),
+        labels=labels,
+        state=state,
+        status=_HEALTH_OF.get(state),
+        started=run.start_time,
+        ended=run.close_time,
+        percent=None,
+        messages=(message,),
+    )
+
+
 def _open_state(
     labels: TaskLabels, memo: OpenMemo, progress: Progress | None, *, cancelling: bool
 ) -> TaskState:
@@ -202,18 +275,48 @@ def _open_state(
     return progress.state
 
 
+def _why_paused(
+    state: TaskState, labels: TaskLabels, memo: OpenMemo, seen: Progress
+) -> str | None:
+    """Say by whom, or by what, a task is paused; None if it is not."""
+    if state is TaskState.SUSPENDED:
+        return f"by {memo.suspended or f'its source {labels.source}'}"
+    if state is not TaskState.INTERRUPTED:
+        return None
+    if seen.silent_since is None:
+        return f"because its source {labels.source} says that it is interrupted"
+    since = f"{seen.silent_since:%FT%TZ}"
+    return f"because its source {labels.source} is out of reach since {since}: " + (
+        seen.silence
+    )
+
+
 def _is_unsent(run: WorkflowExecutionDescription, labels: TaskLabels) -> bool:
     """Say whether nothing was sent, or nothing that arrived, and nothing is just now:
-    between two tries no activity is pending.
+    between two tries no activity is pending, and before one no worker has taken it.
     """
     if not labels.may_have_been_sent:
         return True
-    is_between_tries = not run.raw_description.pending_activities
+    pending = run.raw_description.pending_activities
+    is_under_way = any(
+        each.activity_type.name != "submit" or each.HasField("last_started_time")
+        for each in pending
+    )
     return (
         labels.state is TaskState.STARTING
         and labels.plugin_task is None
-        and is_between_tries
+        and not is_under_way
     )
+
+
+def _abortable(
+    request: TaskMemo, labels: TaskLabels, seen: Progress, *, is_unsent: bool
+) -> bool | None:
+    """Return whether it can be aborted: what its source says of its task counts, else
+    that it makes none.
+    """
+    has_no_task = not (request.abortable or labels.plugin_task or is_unsent)
+    return False if has_no_task else seen.abortable
 
 
 def _deadline(progress: Progress) -> datetime | None:
@@ -222,12 +325,12 @@ def _deadline(progress: Progress) -> datetime | None:
     return progress.as_of + timedelta(seconds=progress.left)
 
 
-def _started(run: WorkflowExecutionDescription, *, begun: bool) -> list[Message]:
+def _started(run: WorkflowExecution, *, begun: bool) -> list[Message]:
     """Say that it has started once it has: what only waits has not (TaskEvent 1.0)."""
     return [task_message("TaskStarted", run.id)] if begun else []
 
 
-def _waits_until(run: WorkflowExecutionDescription, moment: datetime) -> Message:
+def _waits_until(run: WorkflowExecution, moment: datetime) -> Message:
     text = (
         f"The task %1 waits for its maintenance window, which begins {moment:%FT%TZ}."
     )
@@ -243,5 +346,5 @@ def _cancelling(refused: str, *, is_unsent: bool) -> str:
     return "; it ends when its source has ended it."
 
 
-def _first_run_id(run: WorkflowExecutionDescription) -> str:
-    return run.raw_description.workflow_execution_info.first_run_id or run.run_id
+def _first_run_id(run: WorkflowExecution) -> str:
+    return run.raw_info.first_run_id or run.run_id

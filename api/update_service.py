@@ -19,6 +19,7 @@ from api.responses import resource_response
 from taskfish.errors import RequestRefusedError
 from taskfish.redfish.apply_time_support import apply_time_support
 from taskfish.redfish.inventory import Member
+from taskfish.redfish.links import ROOT
 from taskfish.redfish.requests import check_body
 from taskfish.redfish.resources import (
     SIMPLE_UPDATE,
@@ -32,6 +33,7 @@ from taskfish.redfish.schema import SCHEMA
 from taskfish.store.accounts import AcceptedForm
 
 ACTION = "UpdateService.SimpleUpdate"
+_A_MANAGER = f"{ROOT}/Managers/any"
 
 router = APIRouter()
 
@@ -67,13 +69,14 @@ async def simple_update(
 ) -> Response:
     """Start an update of the source that the Targets belong to, as a task.
 
-    Without Targets only where there is one source: the schema means "all".
+    Without Targets only where there is one source: the schema means "all". The source
+    decides then what it updates, which may be its BMC.
     """
     problems = check_body(ACTION, body)
     if problems:
         raise RequestRefusedError(*problems)
     targets = await _members_at(gateway, user, body.get("Targets"))
-    source = _source_of(targets) if targets else await _only_source(gateway)
+    source = _source_of(targets) if targets else await _only_source(gateway, user)
     change = ChangeRequest(
         method="POST",
         uri=SIMPLE_UPDATE,
@@ -111,7 +114,9 @@ def _source_of(targets: tuple[Member, ...]) -> str:
     return sources.pop()
 
 
-async def _only_source(gateway: Gateway) -> str:
+async def _only_source(gateway: Gateway, user: User) -> str:
+    """Return the source if there is one only, for who may update its Managers."""
+    require_for(user, "POST", _A_MANAGER)
     systems = await gateway.inventory.collection("Systems")
     sources = {name.partition(".")[0] for name in systems}
     if len(sources) == 1:

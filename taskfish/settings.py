@@ -147,6 +147,10 @@ class Settings(BaseSettings):
     """Whether removing a source removes its ended tasks too."""
     max_waiting_tasks: Annotated[int, Field(ge=1)] = 2000
     """Tasks that one worker process follows at once."""
+    max_tasks_per_source: Annotated[int, Field(ge=0)] = 1000
+    """How many tasks of one source may be open before no more start; 0 for any."""
+    max_tasks_per_account: Annotated[int, Field(ge=0)] = 10_000
+    """As max_tasks_per_source, for the tasks that one account has started."""
     max_concurrent_submits: Annotated[int, Field(ge=1)] = 500
 
     @field_validator("admin_password")

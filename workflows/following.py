@@ -47,6 +47,9 @@ with workflow.unsafe.imports_passed_through():
 Show = Callable[..., None]
 Waiting = workflow.ActivityHandle[Completion]
 
+RESUMES_SOURCE = "resumes-source"
+"""The patch since which Resume is also for what a source has paused by itself."""
+
 
 class Following:
     """Waits for the source's task, and passes on to it what people ask of ours."""
@@ -75,6 +78,7 @@ class Following:
         self._sequence = 0
         self._percent = 0
         self._is_paused = False
+        self._resumes = orders.needless_resumes
         self._abort: AbortAnswer | None = None
         self._refusals: list[str] = []
         self._is_overdue = False
@@ -119,14 +123,24 @@ class Following:
             if self._must_abort:
                 await self._cancel(waiting)
             elif orders.is_suspended != self._is_paused and not self._is_aborting:
-                await self._pass_pause_on(waiting)
+                await self._pass_pause_on(waiting, resumes=self._is_paused)
+            elif self._must_resume:
+                self._resumes = orders.needless_resumes
+                if workflow.patched(RESUMES_SOURCE) and not self._is_aborting:
+                    await self._pass_pause_on(waiting, resumes=True)
             else:
                 # A cancel is under way: nothing else is asked of the source.
                 await until(lambda: waiting.done() or self._must_abort)
 
     @property
     def _is_ordered(self) -> bool:
-        return self._must_abort or self._orders.is_suspended != self._is_paused
+        is_pause_new = self._orders.is_suspended != self._is_paused
+        return self._must_abort or is_pause_new or self._must_resume
+
+    @property
+    def _must_resume(self) -> bool:
+        """Whether what the source may have paused by itself is to go on."""
+        return self._resumes < self._orders.needless_resumes
 
     @property
     def _must_abort(self) -> bool:
@@ -173,9 +187,9 @@ class Following:
         except ActivityError as error:
             return AbortAnswer(kind="refused", reason=str(error.cause))
 
-    async def _pass_pause_on(self, waiting: Waiting) -> None:
+    async def _pass_pause_on(self, waiting: Waiting, *, resumes: bool) -> None:
         """Ask the source to suspend its task or to go on; say so if it does not."""
-        orders, resumes = self._orders, self._is_paused
+        orders = self._orders
         asking = plugin_calls.pause(self._operation, self._task, resumes=resumes)
         await until(lambda: asking.done() or waiting.done() or self._must_abort)
         if not asking.done():
@@ -254,24 +268,28 @@ class Following:
         )
 
     def _judged(self, ended: Ended) -> Outcome:
-        """Judge by the source's word, and say which cancels came to nothing."""
+        """Judge by the source's word."""
         outcome = outcome_of_report(self._id, ended.report)
+        return self._noted(outcome, "its source ended it first")
+
+    def _noted(self, outcome: Outcome, why: str) -> Outcome:
+        """Say which cancels came to nothing, the last one because of `why`."""
         notes = list(self._refusals)
         if outcome.state is not TaskState.CANCELLED:
-            notes += self._came_too_late()
+            notes += self._came_too_late(why)
         for note in notes:
             outcome = with_note(outcome, self._id, note)
         return outcome
 
-    def _came_too_late(self) -> list[str]:
-        """Say who wanted to end what its source had ended first."""
+    def _came_too_late(self, why: str) -> list[str]:
+        """Say who wanted to end what could not be ended any more, and why."""
         by_itself = workflow.cancellation_reason() == SOURCE_CANCELLED
         who = self._orders.cancelled_by
         is_asked = self._is_aborting or self._orders.is_cancel_new
         if self._is_overdue:
-            return ["Its time was over, but its source ended it first."]
+            return [f"Its time was over, but {why}."]
         if is_asked and not by_itself:
-            return [f"{who} has asked to cancel it, but its source ended it first."]
+            return [f"{who} has asked to cancel it, but {why}."]
         return []
 
     async def _lost(self, lost: Lost) -> Outcome:
@@ -286,7 +304,8 @@ class Following:
         aborted = self._abort is not None and self._abort.kind == "accepted"
         look = await self._look(lost, once=aborted)
         if isinstance(look, Answered):
-            return outcome_of_answer(self._id, look.answer)
+            outcome = outcome_of_answer(self._id, look.answer)
+            return self._noted(outcome, "it was done first")
         change = self._operation.change
         if aborted:
             outcome = cancelled_outcome(
@@ -297,6 +316,7 @@ class Following:
             )
         else:
             outcome = unknown_outcome(self._id, change.method, change.uri, lost.reason)
+            outcome = self._noted(outcome, "its source does not know its task")
         return outcome.model_copy(update={"percent": lost.percent})
 
     async def _look(self, lost: Lost, *, once: bool) -> Submission:

@@ -1,4 +1,4 @@
-"""What people ask of a task while it runs: signals of a workflow that obeys them."""
+"""What people ask of a task while it runs: signals of workflows that obey them."""
 
 from temporalio import workflow
 
@@ -10,17 +10,15 @@ SOMEBODY = "somebody in Temporal"
 """Who gives an order without a name: it did not come through Redfish."""
 
 
-class Orders:
-    """The signals Cancel, Suspend and Resume, each with the name of who sends it.
+class Cancels:
+    """The signal Cancel, with the name of who sends it.
 
-    Redfish sends Cancel before it asks Temporal to cancel, to say who did; alone it
-    asks again for what a source has refused before. From the Web UI all three come
-    without a name.
+    Redfish sends it before it asks Temporal to cancel, to say who did; alone it asks
+    again for what a source has refused before. From the Web UI it comes without a name.
     """
 
     def __init__(self) -> None:
         self.cancelled_by = SOMEBODY
-        self.suspended_by: str | None = None
         self._cancels = 0
         self._obeyed: int | None = None
 
@@ -29,6 +27,30 @@ class Orders:
         """Note who cancels."""
         self.cancelled_by = by
         self._cancels += 1
+
+    @property
+    def is_cancel_new(self) -> bool:
+        """Whether a cancel was asked for that nothing has come of yet."""
+        if not is_cancel_requested():
+            return False
+        return self._obeyed is None or self._obeyed < self._cancels
+
+    def obey_cancel(self) -> None:
+        """Take note that the cancels so far are being carried out."""
+        self._obeyed = self._cancels
+
+
+class Orders(Cancels):
+    """The signals Cancel, Suspend and Resume: a change can also be held back.
+
+    `needless_resumes` counts those of a task that nobody had suspended: they are for
+    what its source has paused by itself.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.suspended_by: str | None = None
+        self.needless_resumes = 0
 
     @workflow.signal(name="Suspend")
     def suspend(self, by: str = SOMEBODY) -> None:
@@ -43,19 +65,10 @@ class Orders:
         if self.suspended_by is not None:
             self.suspended_by = None
             workflow.upsert_memo({SUSPENDED_MEMO: None})
+        else:
+            self.needless_resumes += 1
 
     @property
     def is_suspended(self) -> bool:
         """Whether somebody has suspended the task and nobody has resumed it."""
         return self.suspended_by is not None
-
-    @property
-    def is_cancel_new(self) -> bool:
-        """Whether a cancel was asked for that nothing has come of yet."""
-        if not is_cancel_requested():
-            return False
-        return self._obeyed is None or self._obeyed < self._cancels
-
-    def obey_cancel(self) -> None:
-        """Take note that the cancels so far are being carried out."""
-        self._obeyed = self._cancels

@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         outcome_of_answer,
         overdue_outcome,
         unknown_outcome,
+        with_note,
         with_words,
     )
     from taskfish.store.journal import JournalKey
@@ -151,9 +152,22 @@ class PluginOperation(Orders):
         return submission
 
     async def _outcome_of(self, submission: Submission) -> Outcome:
-        change = self._operation.change
+        """Return how it ends, and who has asked to cancel that in vain."""
         if isinstance(submission, Accepted):
             return await self._follow(submission)
+        outcome = self._judged(submission)
+        if not is_cancel_requested() or outcome.state is TaskState.CANCELLED:
+            return outcome
+        is_known = isinstance(submission, Answered)
+        why = (
+            "its source ended it first" if is_known else "it may have been sent before"
+        )
+        words = f"{self.cancelled_by} has asked to cancel it, but {why}."
+        return with_note(outcome, self._id, words)
+
+    def _judged(self, submission: Answered | NotSent | Unchanged | Unknown) -> Outcome:
+        """Judge by the source's answer, or by what is known without one."""
+        change = self._operation.change
         if isinstance(submission, Answered):
             return outcome_of_answer(self._id, submission.answer)
         if is_cancel_requested() and isinstance(submission, NotSent | Unchanged):
@@ -166,7 +180,8 @@ class PluginOperation(Orders):
         reason = _UNCHANGED if isinstance(submission, Unchanged) else submission.reason
         outcome = unknown_outcome(self._id, change.method, change.uri, reason)
         if self._is_overdue:
-            return overdue_outcome(self._id, outcome.messages[0].message)
+            why, *_ = outcome.messages
+            return overdue_outcome(self._id, why.message, why.resolution)
         return outcome
 
     def _unsent_outcome(self, reason: str, answer: Answer) -> Outcome:

@@ -31,7 +31,8 @@ class TaskMemo(BaseModel):
     `body` is the request's with its secrets masked, `headers` are `Name: value`.
     `token` tells this start from others with the same Id; `chosen` says that the
     caller chose the Id; `deadline` is in seconds from the first sending; before
-    `not_before`, its maintenance window, nothing is sent.
+    `not_before`, its maintenance window, nothing is sent. `abortable` is False where
+    its source makes no tasks of what it is sent, which nothing can abort.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +41,7 @@ class TaskMemo(BaseModel):
     chosen: bool = False
     deadline: float | None = None
     not_before: datetime | None = None
+    abortable: bool = True
     name: str
     method: str
     uri: str
@@ -98,22 +100,6 @@ def conclude(outcome: Outcome) -> Answer:
 def is_cancel_requested() -> bool:
     """Say whether somebody has asked to cancel this run."""
     return workflow.cancellation_reason() is not None
-
-
-async def until_cancelled(done: asyncio.Future[Any]) -> None:
-    """Wait until `done` is done, whatever it brings, or until a cancel comes.
-
-    The cancel leaves it running; `finished` gives what it brings.
-    """
-    if is_cancel_requested() or done.done():
-        return
-    try:
-        await asyncio.shield(done)
-    except ActivityError:
-        return
-    except asyncio.CancelledError:
-        if not is_cancel_requested():
-            raise
 
 
 async def finished(done: asyncio.Future[Result]) -> Result:

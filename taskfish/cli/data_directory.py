@@ -15,9 +15,11 @@ class DataDirectory:
     """Its files are for their owner only."""
 
     def __init__(self, path: Path) -> None:
-        """Make the directory if there is none."""
+        """Make the directory if there is none; close one that is open to others."""
         self.path = path.absolute()
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.path.stat().st_mode & 0o077:
+            _close(self.path)
 
     @property
     def logs(self) -> Path:
@@ -52,6 +54,16 @@ class DataDirectory:
     def withdraw(self) -> None:
         """Remove ready.json."""
         (self.path / "ready.json").unlink(missing_ok=True)
+
+
+def _close(directory: Path) -> None:
+    """Take a directory away from all but its owner, with what lies in it."""
+    try:
+        directory.chmod(0o700)
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"{directory} belongs to another user: choose another --data-dir"
+        ) from error
 
 
 def write_privately(file: Path, text: str) -> None:

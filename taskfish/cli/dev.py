@@ -40,6 +40,8 @@ from taskfish.errors import ConfigurationError
 from taskfish.settings import Settings, load_settings
 
 PORT_WAIT_SECONDS = 3.0
+FOR_OWNER_ONLY = 0o077
+"""The umask of all parts: whatever they write is for nobody else."""
 _SHOWN = (
     *("api", "ca", "username", "password"),
     *("temporal", "temporal_ui", "emulator"),
@@ -69,6 +71,7 @@ class Login:
 async def run_dev(options: DevOptions) -> None:
     """Run everything until Ctrl-C or SIGTERM."""
     _log_to_stderr()
+    os.umask(FOR_OWNER_ONLY)
     directory = DataDirectory(options.data_dir)
     with directory.locked():
         directory.withdraw()  # An earlier run that was killed leaves it behind.
@@ -287,12 +290,23 @@ def _show(ready: dict[str, Any]) -> bool:
     trusting = f" --cacert {shlex.quote(ready['ca'])}" if "ca" in ready else ""
     command = f"curl -su {login}{trusting} {ready['api']}/redfish/v1/Systems"
     console.print(f"Try: {command}", soft_wrap=True, markup=False, highlight=False)
-    login_page = f"{ready['api']}/codec/login"
     console.print(
-        f"Payloads in the Web UI are encrypted: to read them, log in at {login_page}",
+        f"Payloads in the Web UI are encrypted: {_how_to_read_them(ready)}",
         soft_wrap=True,
         markup=False,
         highlight=False,
     )
     console.print("Ctrl-C ends it; its data stays for the next time.")
     return True
+
+
+def _how_to_read_them(ready: dict[str, Any]) -> str:
+    """Say where to log in for decoded payloads, or what does it where none helps: from
+    pages of http no browser sends a login's cookie to https.
+    """
+    if ready["api"].startswith("https:"):
+        return (
+            "with --tls no browser can show them decoded, as its pages are http; "
+            "`temporal workflow show` can (docs/secrets.md)"
+        )
+    return f"to read them, log in at {ready['api']}/codec/login"

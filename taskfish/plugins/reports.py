@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from taskfish.plugins.answers import retry_after
 from taskfish.plugins.task_actions import pause_actions
-from taskfish.redfish.foreign_messages import messages_of, severity_of
+from taskfish.redfish.foreign_messages import messages_of, severity_of, task_event_of
 from taskfish.redfish.messages import (
     Message,
     base_message,
@@ -24,14 +24,27 @@ _STATES = {state.lower(): state for state in TaskState} | {
     "canceling": TaskState.CANCELLING,
     "canceled": TaskState.CANCELLED,
 }
+_ENDS = {
+    "TaskCompletedOK": TaskState.COMPLETED,
+    "TaskCompletedWarning": TaskState.COMPLETED,
+    "TaskAborted": TaskState.EXCEPTION,
+    "TaskCancelled": TaskState.CANCELLED,
+}
+"""What a task has come to whose last TaskEvent message has this key."""
+_DENIED_BY_ABORTED = (TaskState.COMPLETED, TaskState.INTERRUPTED)
+"""States that sources show of a task though its messages say that it was aborted."""
 _BY_WORST = {"Critical": 0, "Warning": 1, "OK": 2}
 
 
 def is_task(body: JsonValue) -> bool:
-    """Whether a body is a Task, or a plugin's short form of one."""
+    """Whether a body is a Task, or a plugin's short form of one: its state, or no more
+    than the message that it has ended with.
+    """
     if not isinstance(body, dict):
         return False
-    return "TaskState" in body or str(body.get("@odata.type")).startswith("#Task.")
+    if "TaskState" in body or str(body.get("@odata.type")).startswith("#Task."):
+        return True
+    return "Messages" in body and _told_end(messages_of(body)) is not None
 
 
 def is_accepted(answer: Answer) -> bool:
@@ -100,9 +113,10 @@ def report_of(answer: Answer) -> TaskReport:
 
 
 def _task_report(body: dict[str, JsonValue], answer: Answer) -> TaskReport:
-    state = _STATES.get(str(body.get("TaskState")).lower(), TaskState.RUNNING)
+    found = messages_of(body)
+    state = _state(body.get("TaskState"), found)
     created = tuple(_created(body.get("Links")))
-    messages = _with_verdict(messages_of(body), body, state)
+    messages = _with_verdict(found, body, state)
     ended = state.ended
     return TaskReport(
         state=state,
@@ -115,6 +129,27 @@ def _task_report(body: dict[str, JsonValue], answer: Answer) -> TaskReport:
         abortable=None if ended else _abortable(answer),
         pausable=not ended and pause_actions(body) is not None,
     )
+
+
+def _state(shown: JsonValue, messages: tuple[Message, ...]) -> TaskState:
+    """Return the state of a Task; where it shows none that is known, its messages tell.
+
+    TaskAborted is a failure, whatever else is shown as the end (TaskEvent 1.0).
+    """
+    state = _STATES.get(str(shown).lower())
+    told = _told_end(messages)
+    if state is None:
+        return told or TaskState.RUNNING
+    is_denied = told is TaskState.EXCEPTION and state in _DENIED_BY_ABORTED
+    return TaskState.EXCEPTION if is_denied else state
+
+
+def _told_end(messages: tuple[Message, ...]) -> TaskState | None:
+    """Return how a task has ended by its last TaskEvent message, None if it says
+    something else.
+    """
+    keys = [key for message in messages if (key := task_event_of(message))]
+    return _ENDS.get(keys[-1]) if keys else None
 
 
 def _abortable(answer: Answer) -> bool | None:
@@ -153,7 +188,8 @@ def _with_verdict(
         return messages
     if state == TaskState.EXCEPTION:
         return (*messages, base_message("OperationFailed"))
-    unwell = severity_of(body.get("TaskStatus")) != "OK"
+    warns = [task_event_of(each) for each in messages[-1:]] == ["TaskCompletedWarning"]
+    unwell = warns or severity_of(body.get("TaskStatus")) != "OK"
     if state == TaskState.COMPLETED and unwell:
         name = str(body.get("Id") or body.get("Name") or "")
         return (*messages, task_message("TaskCompletedWarning", name))

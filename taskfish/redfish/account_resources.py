@@ -14,6 +14,7 @@ MAX_PASSWORD_LENGTH = 128
 class AccountService(Resource):
     """AccountService v1.18."""
 
+    odata_etag: str = Field(alias="@odata.etag")
     service_enabled: bool
     status: Status
     min_password_length: int

@@ -2,7 +2,15 @@
 
 from pydantic import JsonValue
 
-from taskfish.redfish.messages import BASE, REGISTRIES, Message, Severity, filled
+from taskfish.redfish.messages import (
+    BASE,
+    REGISTRIES,
+    TASK_EVENT,
+    Entry,
+    Message,
+    Severity,
+    filled,
+)
 
 MAX_MESSAGES = 100
 """How many messages of one Task are kept: the newest."""
@@ -40,33 +48,50 @@ def severity_of(value: JsonValue) -> Severity:
     return _SEVERITIES.get(str(value).lower(), "OK")
 
 
+def task_event_of(message: Message) -> str | None:
+    """Return the key of a TaskEvent message of any version, None for any other."""
+    message_id = message.message_id
+    return message_id.rpartition(".")[2] if _is_task_event(message_id) else None
+
+
 def _message(foreign: dict[str, JsonValue]) -> Message:
     message_id = _text(foreign.get("MessageId")) or f"{BASE}.GeneralError"
-    severity = foreign.get("MessageSeverity") or foreign.get("Severity")
     arguments = tuple(_strings(foreign.get("MessageArgs")))
-    words = _text(foreign.get("Message")) or _words(message_id, arguments)
+    entry = _entry(message_id)
+    text = entry.text if entry else message_id
+    words = _text(foreign.get("Message")) or filled(text, arguments)
     return Message(
         message_id=message_id,
         message=words,
         message_args=arguments,
-        severity=severity_of(severity),
+        severity=_severity(foreign, message_id),
         resolution=_text(foreign.get("Resolution")),
         related_properties=tuple(_strings(foreign.get("RelatedProperties"))),
     )
 
 
-def _words(message_id: str, arguments: tuple[str, ...]) -> str:
-    """Return the text that a message id has in our registries, else the id."""
+def _severity(foreign: dict[str, JsonValue], message_id: str) -> Severity:
+    """Return the severity that is given, else the one that TaskEvent has for the key:
+    by that a task's end is known.
+    """
+    given = foreign.get("MessageSeverity") or foreign.get("Severity")
+    entry = _entry(message_id)
+    if given is None and entry is not None and _is_task_event(message_id):
+        return entry.severity
+    return severity_of(given)
+
+
+def _entry(message_id: str) -> Entry | None:
+    """Return the entry that a message id has in our registries, of any version."""
     registry, _, key = message_id.rpartition(".")
-    known = next(
-        (
-            names
-            for name, names in REGISTRIES.items()
-            if _family(name) == _family(registry)
-        ),
-        {},
-    )
-    return filled(known[key].text if key in known else message_id, arguments)
+    for name, entries in REGISTRIES.items():
+        if _family(name) == _family(registry):
+            return entries.get(key)
+    return None
+
+
+def _is_task_event(message_id: str) -> bool:
+    return _family(message_id) == _family(TASK_EVENT)
 
 
 def _family(registry: str) -> str:

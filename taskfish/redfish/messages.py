@@ -41,12 +41,19 @@ class Message(BaseModel):
 
 
 class Entry(NamedTuple):
-    """One message of a registry: `%1` in the text is the first argument."""
+    """One message of a registry: `%1` in the text is the first argument, and the text
+    has them all.
+    """
 
     severity: Severity
     text: str
     resolution: str
     status: int = 400
+
+    @property
+    def number_of_args(self) -> int:
+        """How many arguments the message has: NumberOfArgs of its registry."""
+        return max((int(place[1:]) for place in _PLACE.findall(self.text)), default=0)
 
 
 _BASE: dict[str, Entry] = {
@@ -169,6 +176,11 @@ _BASE: dict[str, Entry] = {
         "Send the request without query options that begin with $.",
         501,
     ),
+    "QueryCombinationInvalid": Entry(
+        "Warning",
+        "The query options cannot be given together.",
+        "Give each option once, and `only` without `$expand`.",
+    ),
     "QueryParameterValueFormatError": Entry(
         "Warning",
         "The value '%1' of the query parameter %2 has the wrong form.",
@@ -239,7 +251,7 @@ _BASE: dict[str, Entry] = {
     "PasswordChangeRequired": Entry(
         "Critical",
         "The password of '%1' has to be changed before anything else.",
-        "Send a PATCH with a new Password to this account.",
+        "Send a PATCH with a new Password, and nothing else, to this account.",
         403,
     ),
     "SessionLimitExceeded": Entry(
@@ -434,6 +446,7 @@ def _build(
     related: tuple[str, ...],
 ) -> Message:
     entry = REGISTRIES[registry][key]
+    assert len(args) == entry.number_of_args, f"{key} has other arguments than {args}"
     words = filled(text or entry.text, args)
     resolution = resolution or entry.resolution
     return Message(

@@ -13,6 +13,7 @@ from typing import Any
 
 from taskfish.redfish.event_resources import EVENT_STREAM
 from taskfish.redfish.links import ROOT
+from taskfish.redfish.resources import WITH_TASKS, tasks_of
 from taskfish.redfish.schema import SCHEMA
 
 LOGIN = "Login"
@@ -39,6 +40,7 @@ _TASK_ACTION = re.compile(rf"({_TASK.pattern})/Actions/Oem/Taskfish\.(?P<action>
 _OWNER_ACTIONS = ("Suspend", "Resume")
 """What owners may do with their tasks; the routes ask who the owner is."""
 
+_TASKS_OF_MEMBER = re.compile(tasks_of(rf"{ROOT}/({'|'.join(WITH_TASKS)})/[^/]+"))
 _AUDIT = re.compile(rf"{ROOT}/Managers/taskfish/LogServices/Audit/Entries(/.*)?")
 """What tells who did what: the registry lets everybody read logs (contracts.md 7)."""
 
@@ -159,8 +161,11 @@ def _resource_at(method: str, path: str) -> str | None:
 def _entity_at(path: str) -> str | None:
     """Return the type at a path; None for what neither the schemas nor we know.
 
-    A monitor is a Task; an ActionInfo may stand beside what it belongs to.
+    A monitor is a Task; an ActionInfo may stand beside what it belongs to. The tasks
+    of a member are a part of the collection of all.
     """
+    if _TASKS_OF_MEMBER.fullmatch(path):
+        return "TaskCollection"
     if _TASK.fullmatch(path):
         return "Task"
     kind = SCHEMA.kind_at(path)

@@ -1,6 +1,5 @@
 """Accounts of the gateway itself, their failed logins, and the rules for both."""
 
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -14,16 +13,15 @@ from taskfish.redfish.events import resource_created, resource_removed
 from taskfish.settings import Settings
 from taskfish.store.database import Store
 from taskfish.store.event_log import tell_within
-from taskfish.store.tables import accounts, service, sessions
+from taskfish.store.kept_options import KeptOptions, Options
+from taskfish.store.tables import accounts, sessions
 
 AcceptedForm = Literal["conformant", "sushy", "location"]
 """In which form an accepted change is answered (contracts.md 6)."""
 
 
-class AccountPolicy(BaseModel):
+class AccountPolicy(Options):
     """The writable properties of the AccountService. Times are seconds."""
-
-    model_config = ConfigDict(frozen=True)
 
     min_password_length: int
     account_lockout_threshold: int
@@ -37,6 +35,17 @@ class AccountPolicy(BaseModel):
     def locks(self) -> bool:
         """Whether accounts are locked at all."""
         return self.account_lockout_threshold > 0 and self.account_lockout_duration > 0
+
+
+class AccountSettings(KeptOptions[AccountPolicy]):
+    """The AccountService's row; what was never set is a setting's."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        names = AccountPolicy.model_fields
+        defaults = settings.model_dump(include=set(names))
+        super().__init__(
+            store, "account_service", AccountPolicy.model_validate(defaults)
+        )
 
 
 class Account(BaseModel):
@@ -72,11 +81,11 @@ class Account(BaseModel):
 
 
 class Accounts:
-    """Reads and writes of the `accounts` table; `policy` is what nobody has changed."""
+    """Reads and writes of the `accounts` table; `settings` say when one is locked."""
 
-    def __init__(self, store: Store, policy: AccountPolicy) -> None:
+    def __init__(self, store: Store, settings: AccountSettings) -> None:
         self._store = store
-        self._policy = policy
+        self._settings = settings
 
     async def all(self) -> list[Account]:
         """Return all accounts, by name."""
@@ -133,7 +142,7 @@ class Accounts:
 
     async def note_failure(self, name: str) -> None:
         """Count a failed login; lock the account if that was one too many."""
-        policy = await self.policy()
+        policy = await self._settings.read()
         now = datetime.now(UTC)
         async with self._store.write() as connection:
             account = await _account(connection, name, to_change=True)
@@ -158,37 +167,6 @@ class Accounts:
                 .where(accounts.c.name == name)
                 .values(failed_logins=0, failed_at=None, locked_until=None)
             )
-
-    async def policy(self) -> AccountPolicy:
-        """Return the rules: what was changed, else what the settings say."""
-        names = list(AccountPolicy.model_fields)
-        statement = select(service).where(service.c.name.in_(names))
-        async with self._store.read() as connection:
-            rows = (await connection.execute(statement)).all()
-        return self._policy.model_copy(
-            update={row.name: int(row.value) for row in rows}
-        )
-
-    async def change_policy(self, changes: dict[str, int]) -> None:
-        """Change some of the rules, for every process and for good."""
-        for name, value in changes.items():
-            with suppress(IntegrityError):
-                async with self._store.write() as connection:
-                    made = {"name": name, "value": str(value)}
-                    await connection.execute(insert(service).values(**made))
-        async with self._store.write() as connection:
-            for name, value in changes.items():
-                await connection.execute(
-                    update(service)
-                    .where(service.c.name == name)
-                    .values(value=str(value))
-                )
-
-
-def first_policy(settings: Settings) -> AccountPolicy:
-    """Return the rules that hold until somebody changes them."""
-    names = AccountPolicy.model_fields
-    return AccountPolicy.model_validate(settings.model_dump(include=set(names)))
 
 
 async def _account(

@@ -6,18 +6,37 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskfish.redfish.events import Event, LoggedEvent, TaskStep
-from taskfish.redfish.task_events import END, REMOVED
+from taskfish.redfish.messages import Message
+from taskfish.redfish.task_events import (
+    END,
+    PROGRESS,
+    REMOVED,
+    progress_message,
+)
 from taskfish.store.database import Store, serialized
 from taskfish.store.tables import events
 from taskfish.store.together import Together
 
 Run = tuple[str, str]
 """Workflow id and run id."""
+
+
+class Told(BaseModel):
+    """What subscribers were told of a run: when it started, how far it is, what was
+    told last, and of its end.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    started_at: datetime | None = None
+    percent: int = 0
+    last: Message | None = None
+    end: Message | None = None
 
 
 class EventLog:
@@ -112,6 +131,41 @@ class EventLog:
             rows = (await connection.execute(statement)).all()
         return {(row.task_id, row.run_id) for row in rows} & wanted
 
+    async def told_of(self, runs: Iterable[Run]) -> dict[Run, Told]:
+        """Return what was told of each of these runs, in two queries."""
+        wanted = set(runs)
+        of_task = events.c.task_id.in_({task_id for task_id, _ in wanted})
+        is_progress = events.c.step.startswith(PROGRESS)
+        progress = (
+            select(
+                events.c.task_id,
+                events.c.run_id,
+                func.max(events.c.percent).label("percent"),
+                func.max(events.c.position).label("position"),
+            )
+            .where(of_task, events.c.percent.is_not(None))
+            .group_by(events.c.task_id, events.c.run_id)
+        )
+        others = select(events).where(of_task, ~is_progress).order_by(events.c.position)
+        async with self._store.read() as connection:
+            furthest = (await connection.execute(progress)).all()
+            rows = (await connection.execute(others)).all()
+        told = {run: Told() for run in wanted}
+        positions = dict.fromkeys(wanted, 0)
+        for row in rows:
+            run = (row.task_id, row.run_id)
+            if run in told:
+                told[run] = _with_message(told[run], row._mapping)
+                positions[run] = row.position
+        for row in furthest:
+            run = (row.task_id, row.run_id)
+            if run in told:
+                update: dict[str, Any] = {"percent": row.percent}
+                if row.position > positions[run] and not _is_paused(told[run]):
+                    update["last"] = progress_message(row.task_id, row.percent)
+                told[run] = told[run].model_copy(update=update)
+        return told
+
     async def prune(self, before: datetime, keep: int) -> None:
         """Forget events from before a moment, and all but the newest `keep`.
 
@@ -181,8 +235,25 @@ def _is_new(step: TaskStep, told: Sequence[TaskStep]) -> bool:
         return False
     if any(each.step == END for each in told):
         return step.step == REMOVED
+    if not step.step.startswith(PROGRESS):
+        return True
     furthest = max((each.percent or 0 for each in told), default=0)
-    return step.percent is None or step.percent > furthest
+    return step.percent is not None and step.percent > furthest
+
+
+def _is_paused(told: Told) -> bool:
+    """Say whether it was told last that a task is paused: how far it is says less."""
+    return told.last is not None and told.last.message_id.endswith(".TaskPaused")
+
+
+def _with_message(told: Told, row: Any) -> Told:
+    message = Message.model_validate(row["message"])
+    update: dict[str, Any] = {"last": message}
+    if row["step"] == END:
+        update["end"] = message
+    if message.message_id.endswith(".TaskStarted"):
+        update["started_at"] = row["at"]
+    return told.model_copy(update=update)
 
 
 def _run(step: TaskStep) -> Run:

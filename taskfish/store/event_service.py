@@ -15,3 +15,7 @@ class EventServiceSettings(KeptOptions[EventServiceOptions]):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store, "event_service", EventServiceOptions())
+
+    async def is_enabled(self) -> bool:
+        """Say whether events are sent, as it was at most 2 seconds ago."""
+        return (await self.read()).service_enabled

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from time import monotonic
 from typing import Generic, TypeVar
@@ -55,10 +55,13 @@ class KeptOptions(Generic[Kept]):
         self,
         values: Mapping[str, JsonValue],
         only_if: Collection[str] | None = None,
+        check: Callable[[Kept], None] = lambda options: None,
     ) -> Kept | None:
         """Keep new values, by the options' names, and return all options.
 
         Returns None, and changes nothing, if `only_if` is given without the ETag.
+        `check` is given the options as they would be, and raises what refuses them:
+        two changes at once may not be good together.
         """
         await self._ensure_row()
         its = service.c.name == self._name
@@ -68,8 +71,10 @@ class KeptOptions(Generic[Kept]):
             if only_if is not None and self._options(stored).etag not in only_if:
                 return None
             changed = json.dumps(json.loads(stored) | dict(values))
+            options = self._options(changed)
+            check(options)
             await connection.execute(update(service).where(its).values(value=changed))
-        return self._remember(self._options(changed))
+        return self._remember(options)
 
     async def _ensure_row(self) -> None:
         """Make the row, so that two first changes wait for each other at it."""

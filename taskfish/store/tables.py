@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData()
@@ -133,7 +134,7 @@ monitor_reads = Table(
 
 # Every change that was asked for, before its task starts (contracts.md 6). `token` is
 # one start, kept in the task's memo too; `digest`, sealed, tells whether a repeated
-# key comes with the same request.
+# key comes with the same request. With `ends_task` it is one to end a task.
 requests = Table(
     "requests",
     metadata,
@@ -144,6 +145,7 @@ requests = Table(
     Column("task_id", String(255), nullable=False),
     Column("run_id", String(64)),
     Column("made_at", Moment, nullable=False),
+    Column("ends_task", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("owner", "key", name="requests_owner_key"),
 )
 Index("requests_task_id", requests.c.task_id)

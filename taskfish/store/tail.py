@@ -23,6 +23,11 @@ class Tail:
         self._waiting = 0
         self._looking: asyncio.Task[None] | None = None
 
+    @property
+    def position(self) -> int:
+        """How far the table went when it was looked at last."""
+        return self._position
+
     async def beyond(self, position: int, seconds: float) -> bool:
         """Wait until there is a row behind a position, for so many seconds at most.
 

@@ -1,7 +1,7 @@
 """Make one transaction of what many ask for at the same time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Generic, TypeVar
 
 Asked = TypeVar("Asked")
@@ -28,7 +28,7 @@ class Together(Generic[Asked]):
         async with self._doing:
             batch, self._waiting = self._waiting, []
             if batch:
-                await asyncio.shield(self._do_all(batch))
+                await _to_its_end(self._do_all(batch))
         await done
 
     async def _do_all(
@@ -47,3 +47,13 @@ class Together(Generic[Asked]):
                 done.set_result(None)
             else:
                 done.set_exception(failure)
+
+
+async def _to_its_end(call: Coroutine[None, None, None]) -> None:
+    """Await a call to its end, and only then be cancelled."""
+    task = asyncio.create_task(call)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

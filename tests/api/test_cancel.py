@@ -1,12 +1,14 @@
 """DELETE on a Task and on its monitor: it reaches the machine, or says why not."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import JsonValue
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -29,7 +31,9 @@ from tests.api.governing import (
 from tests.api.test_service import without_temporal
 from tests.conftest import KEY
 from tests.house import SOURCES, TASKS, USER, House, open_house, source_body
+from tests.plugins.scripted_service import ScriptedService, http, scripted
 from tests.workflows.houses import (
+    add,
     bmc_house,
     history_of,
     until,
@@ -149,6 +153,47 @@ async def test_unabortable_task_refuses_delete(
     assert await requests_to_cancel(house, accepted) == (0, 0)
     assert (await house.ended(accepted))["TaskState"] == "Completed"
     assert "DELETE" in await allowed(house, task_uri(accepted))
+
+
+@asynccontextmanager
+async def source_without_tasks(house: House) -> AsyncIterator[ScriptedService]:
+    """Give a BMC, added as rack9, that does all work within the request."""
+    async with scripted() as service:
+        root = "/redfish/v1"
+        service.on(f"GET {root}", http(200, {"RedfishVersion": "1.6.0"}))
+        for name in ("Systems", "Managers", "Chassis"):
+            listed: JsonValue = {"Members": [{"@odata.id": f"{root}/{name}/1"}]}
+            service.on(f"GET {root}/{name}", http(200, listed))
+            service.on(f"GET {root}/{name}/1", http(200, {"Id": "1"}))
+        reset = f"{root}/Systems/1/Actions/ComputerSystem.Reset"
+        service.on(f"POST {reset}", http(204))
+        await add(house, "rack9", service.url, "Redfish", "password")
+        yield service
+
+
+@TASK_AND_MONITOR
+async def test_source_without_tasks_is_cancelled_only_before_it_is_sent(
+    house: House, uri_of: UriOf
+) -> None:
+    async with source_without_tasks(house) as service:
+        await house.stop_worker()
+        unsent, sent = [await house.reset("rack9.1") for _ in "12"]
+        for accepted in (unsent, sent):
+            assert "DELETE" in await allowed(house, uri_of(accepted))
+        assert (await delete(house, uri_of(unsent))).status_code == 202
+        service.delay = 1
+        await house.start_worker()
+        await until_begun(house, sent, "submit")
+        assert await allowed(house, uri_of(sent)) == {"GET", "HEAD"}
+        refused = await delete(house, uri_of(sent))
+        assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD")
+        assert await requests_to_cancel(house, sent) == (0, 0)
+        assert (await house.ended(sent))["TaskState"] == "Completed"
+        assert (await house.ended(unsent))["TaskState"] == "Cancelled"
+        posts = [line for line in service.lines() if line.startswith("POST")]
+        assert len(posts) == 1
+        service.delay = 0
+        assert "DELETE" in await allowed(house, task_uri(sent))
 
 
 async def test_allow_shows_delete_while_it_is_possible(house: House) -> None:
@@ -322,7 +367,8 @@ async def test_adding_a_source_is_cancelled(temporal: Client, tmp_path: Path) ->
         assert response.json()["TaskState"] == "Cancelling"
         task = await house.ended(accepted)
         assert task["TaskState"] == "Cancelled"
-        assert await requests_to_cancel(house, accepted) == (1, 0)
+        assert f"cancelled by {USER}; nothing is kept" in words_of(task)
+        assert await requests_to_cancel(house, accepted) == (1, 1)
         assert (await house.client.get(f"{SOURCES}/bmc1")).status_code == 404
 
 

@@ -401,6 +401,20 @@ async def test_cookie_of_the_web_ui_changes_nothing_else(
     assert without.status_code == 403
 
 
+async def test_login_page_says_where_no_browser_sends_the_cookie(
+    api: httpx.ASGITransport, client: httpx.AsyncClient
+) -> None:
+    secure = httpx.AsyncClient(transport=api, base_url="https://gateway")
+    for each, helps in ((client, True), (secure, False)):
+        form = {"user": USER, "password": ADMIN_PASSWORD}
+        origin = str(each.base_url).rstrip("/")
+        await each.post(LOGIN, data=form, headers={"Origin": origin})
+        page = (await each.get(LOGIN)).text
+        assert ("Include cross-origin credentials" in page) is helps
+        assert (UI in page) is not helps
+        assert f"{origin}/codec" in page
+
+
 async def test_logout_ends_the_session(client: httpx.AsyncClient) -> None:
     await logged_in(client)
     token = client.cookies[COOKIE]

@@ -354,7 +354,9 @@ async def test_holder_killed_while_no_worker_runs_lets_the_next_pass(
     assert (await quiet.ended(second))["TaskState"] == "Completed"
 
 
-@pytest.mark.parametrize("wish", [REJECT, QUEUE], ids=["reject", "queue"])
+@pytest.mark.parametrize(
+    "wish", [ALLOW, REJECT, QUEUE], ids=["allow", "reject", "queue"]
+)
 @pytest.mark.parametrize("kind", ["GracefulShutdown", "GracefulRestart"])
 async def test_forced_power_off_passes_and_ends_the_graceful_reset(
     quiet: House, wish: dict[str, str], kind: str
@@ -411,16 +413,6 @@ async def test_other_resets_wait_and_are_refused(quiet: House, kind: str) -> Non
     quiet.emulator.set_modes("bmc1", hang=True)
     await create_volume(quiet, "first", {})
     assert (await reset(quiet, kind, REJECT)).status_code == 409
-
-
-async def test_graceful_reset_goes_on_where_conflicts_are_allowed(
-    quiet: House,
-) -> None:
-    quiet.emulator.set_modes("bmc1", hang_graceful=True)
-    graceful = await reset(quiet, "GracefulShutdown", ALLOW)
-    await quiet.until(graceful, "Running")
-    assert await quiet.ended(await reset(quiet, "ForceOff", ALLOW))
-    assert (await quiet.task(graceful))["TaskState"] == "Running"
 
 
 @pytest.mark.parametrize("collection", ["Managers", "Chassis"])

@@ -86,6 +86,7 @@ def test_what_is_open_is_declared() -> None:
         ("POST", f"{SESSIONS}/Members"),
         ("POST", "/codec/login"),
         ("POST", "/codec/logout"),
+        ("POST", "/southbound/events/x"),
     }
 
 
@@ -112,6 +113,7 @@ async def test_every_row_lets_in_who_may_and_nobody_else(
             )
             refused = answer.status_code == 403
             assert refused is not bool(needed & held), f"{role} {method} {path}"
+            assert answer.status_code < 500, f"{role} {method} {path}: {answer.text}"
 
 
 @pytest.mark.parametrize("method", [*METHODS, "FAKEMETHODFORTEST"])
@@ -239,6 +241,26 @@ async def test_update_needs_what_its_targets_need(
     assert unknown.status_code == 404
 
 
+async def test_update_without_targets_may_be_one_of_a_bmc(
+    shared_house: House, users: dict[str, User]
+) -> None:
+    image = {"ImageURI": "http://images.example/any.bin"}
+    for body in (image, {**image, "Targets": []}):
+        for role, status in (("Operator", 403), ("Administrator", 400)):
+            answer = await shared_house.client.post(UPDATE, json=body, auth=users[role])
+            assert answer.status_code == status
+            assert ("ConfigureManager" in answer.text) is (status == 403)
+
+
+async def test_update_of_a_system_is_the_operators(
+    shared_house: House, users: dict[str, User]
+) -> None:
+    body = {"ImageURI": "http://images.example/bios.bin", "Targets": [SYSTEM]}
+    for role, status in (("ReadOnly", 403), ("Operator", 404)):
+        answer = await shared_house.client.post(UPDATE, json=body, auth=users[role])
+        assert answer.status_code == status
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -320,12 +342,24 @@ async def test_password_that_must_change_opens_only_that(
             assert refused.status_code == 403
             assert message_keys(refused) == ["PasswordChangeRequired"]
             assert own in refused.text
-        assert (await client.get(own, auth=user)).status_code == 200
+        new_password = {"Password": "another-one-8"}
+        for body in (
+            {},
+            {"PasswordChangeRequired": False},
+            {"Enabled": True},
+            {"Bogus": 1},
+            {**new_password, "PasswordChangeRequired": False},
+            {**new_password, "RoleId": "Operator"},
+        ):
+            refused = await client.patch(own, json=body, auth=user)
+            assert refused.status_code == 403
+            assert message_keys(refused) == ["PasswordChangeRequired"]
+        shown = await client.get(own, auth=user)
+        assert shown.json()["PasswordChangeRequired"] is True
         same = await client.patch(own, json={"Password": user[1]}, auth=user)
         assert same.status_code == 400
         assert message_keys(same) == ["PasswordReuseTooRecent"]
-        body = {"Password": "another-one-8"}
-        changed = await client.patch(own, json=body, auth=user)
+        changed = await client.patch(own, json=new_password, auth=user)
         assert changed.json()["PasswordChangeRequired"] is False
         new = (user[0], "another-one-8")
         assert (await client.get(f"{ROOT}/Systems", auth=new)).status_code == 200

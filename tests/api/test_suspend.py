@@ -100,6 +100,40 @@ async def test_source_that_can_pause_its_task_does(house: House, machine: str) -
 
 
 @BOTH
+async def test_what_the_source_has_paused_by_itself_is_resumed_there(
+    house: House, machine: str
+) -> None:
+    house.emulator.set_modes(machine, seconds=8, pausable=True)
+    accepted = await house.create_volume(f"{machine}.1")
+    await until_followed(house, accepted, pausable=True)
+    timeline = house.emulator.machines[machine].timeline
+    (job,) = timeline.jobs.values()
+    for _ in range(2):
+        timeline.pause(job, True)
+        await house.until(accepted, "Suspended")
+        assert (await act(house, accepted, "Resume")).status_code == 204
+        await house.until(accepted, "Running")
+        assert not job.paused
+    assert (await house.ended(accepted))["TaskState"] == "Completed"
+
+
+@BOTH
+async def test_what_the_source_does_not_resume_says_so(
+    house: House, machine: str
+) -> None:
+    house.emulator.set_modes(machine, seconds=2, pause_at=50)
+    accepted = await house.create_volume(f"{machine}.1")
+    await house.until(accepted, "Suspended")
+    response = await act(house, accepted, "Resume")
+    assert response.status_code == 400
+    assert message_keys(response) == ["ActionNotSupported"]
+    assert "offers no way to resume it" in response.text
+    assert await count(house, accepted, "Resume") == 0
+    house.emulator.set_modes(machine, pause_at=None)
+    assert (await house.ended(accepted))["TaskState"] == "Completed"
+
+
+@BOTH
 async def test_what_cannot_be_paused_says_so(house: House, machine: str) -> None:
     house.emulator.set_modes(machine, seconds=30)
     accepted = await house.create_volume(f"{machine}.1")
@@ -239,8 +273,14 @@ async def test_resumed_task_is_resumed_by_name(house: House) -> None:
         await act(house, accepted, "Suspend", auth=(name, password))
         await house.start_worker()
         task = await house.until(accepted, "Suspended")
-        events = await history_of(house, accepted)
         assert name in words_of(task)
+        resumed = await act(house, accepted, "Resume", auth=(name, password))
+        assert resumed.status_code == 204
+        assert (await house.ended(accepted))["TaskState"] == "Completed"
+        events = await history_of(house, accepted)
+        (signal,) = signals(events, "Resume")
+        said = signal.workflow_execution_signaled_event_attributes.input.payloads
+        assert await house.temporal.data_converter.decode(said) == [name]
         assert name.encode() not in b"".join(e.SerializeToString() for e in events)
 
 
@@ -251,8 +291,14 @@ async def test_adding_a_source_cannot_be_suspended(
         house.emulator.set_modes("bmc1", read_delay=0.3)
         body = source_body("bmc1", house.addresses.bmcs[0], "Redfish", "password")
         accepted = await house.client.post(SOURCES, json=body)
-        assert (await act(house, accepted, "Suspend")).status_code == 400
         await until_begun(house, accepted, "admit_source")
-        assert (await act(house, accepted, "Suspend")).status_code == 400
+        actions = (await house.task(accepted))["Actions"]["Oem"]
+        assert set(actions) == {"#Taskfish.Kill"}
+        for verb in ("Suspend", "Resume"):
+            response = await act(house, accepted, verb)
+            assert response.status_code == 400
+            assert message_keys(response) == ["ActionNotSupported"]
+            info = f"{task_uri(accepted)}/{verb}ActionInfo"
+            assert (await house.client.get(info)).status_code == 404
         names = event_names(await history_of(house, accepted))
         assert "WORKFLOW_EXECUTION_SIGNALED" not in names

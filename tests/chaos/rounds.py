@@ -132,7 +132,11 @@ def _waiting_for_reset(all_requested: list[Requested]) -> set[str]:
         for each in open_ones
         if each.change.kind == "volume_on_reset"
     }
-    resets = {each.change.machine for each in open_ones if each.change.kind == "reset"}
+    resets = {
+        each.change.machine
+        for each in open_ones
+        if each.change.kind == "reset" and each.change.conflict != "queue"
+    }
     return waiting - resets
 
 
@@ -159,6 +163,6 @@ async def _all_ended(played: Round, seconds: float) -> bool:
 async def _read_again(all_requested: list[Requested]) -> None:
     """Repeat every request once more, then read its task: both must be as they were."""
     for requested in all_requested:
-        if not requested.refusal:
+        if not requested.is_unknown:
             await requested.send()
         await requested.read()

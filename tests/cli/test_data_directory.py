@@ -12,6 +12,12 @@ def test_directory_is_private(tmp_path: Path) -> None:
     assert directory.path.stat().st_mode & 0o777 == 0o700
 
 
+def test_directory_that_others_could_read_is_closed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    directory = DataDirectory(tmp_path)
+    assert directory.path.stat().st_mode & 0o777 == 0o700
+
+
 def test_lock_is_exclusive_and_ends(tmp_path: Path) -> None:
     with DataDirectory(tmp_path).locked():
         second = DataDirectory(tmp_path)

@@ -50,6 +50,7 @@ async def until_ended(client: httpx.AsyncClient, uri: str) -> dict[str, Any]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     directory = tmp_path_factory.mktemp("dev")
+    directory.chmod(0o755)
     options = ("--systems", "2", "--bmcs", "1")
     dev = await start(directory, *options, TASKFISH_HEARTBEAT_TIMEOUT="3")
     try:
@@ -71,10 +72,15 @@ async def test_ready_says_where_everything_is(running: Running) -> None:
         assert executions.is_success
 
 
-async def test_secrets_are_private(running: Running) -> None:
+async def test_nothing_is_there_for_other_users(running: Running) -> None:
     await running.until_ready()
-    for name in ("ready.json", "admin-password", "encryption-keys"):
-        assert (running.directory / name).stat().st_mode & 0o777 == 0o600
+    ours = set(running.directory.rglob("*")) - {running.directory / "output"}
+    names = {file.name for file in ours}
+    assert names >= {"ready.json", "admin-password", "encryption-keys"}
+    assert names >= {"taskfish.db", "temporal.db", "logs", "api.log", "ports.json"}
+    for file in (running.directory, *ours):
+        with contextlib.suppress(FileNotFoundError):
+            assert file.stat().st_mode & 0o077 == 0, file
 
 
 async def test_output_names_first_request(running: Running) -> None:

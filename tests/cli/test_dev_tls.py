@@ -1,7 +1,9 @@
 """`taskfish dev --tls` and `taskfish api`: https, verified by whoever asks."""
 
 import asyncio
+import base64
 import contextlib
+import json
 import os
 import ssl
 import sys
@@ -16,10 +18,12 @@ import pytest_asyncio
 
 from taskfish.cli.free_ports import free_port
 from taskfish.cli.northbound import gateway
+from taskfish.cli.temporal_server import temporal_executable
 from taskfish.encryption import generate_key
 from tests.cli.certificates import write_pair
 from tests.cli.processes import environment, until
 from tests.cli.running_dev import Running, start
+from tests.cli.test_dev import until_ended
 from tests.cli.test_main import taskfish
 
 
@@ -43,6 +47,13 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
 def client_of(ready: dict[str, Any]) -> httpx.AsyncClient:
     login = (ready["username"], ready["password"])
     return gateway(ready["api"], *login, Path(ready["ca"]))
+
+
+async def printed(running: Running) -> str:
+    """Return all that it prints when it is ready."""
+    output = running.directory / "output"
+    await until(lambda: "Ctrl-C ends it" in output.read_text(), 60)
+    return output.read_text()
 
 
 async def test_api_is_https_for_those_who_know_its_authority(running: Running) -> None:
@@ -75,8 +86,7 @@ async def test_keys_are_private(running: Running) -> None:
 
 
 async def test_printed_command_runs(running: Running) -> None:
-    await running.until_ready()
-    output = (running.directory / "output").read_text()
+    output = await printed(running)
     (command,) = [
         line.partition("Try: ")[2]
         for line in output.splitlines()
@@ -88,6 +98,34 @@ async def test_printed_command_runs(running: Running) -> None:
     )
     said, _ = await asyncio.wait_for(shell.communicate(), 20)
     assert b'"Members@odata.count":2' in said.replace(b" ", b"")
+
+
+async def test_nobody_is_led_to_a_login_that_does_not_help(running: Running) -> None:
+    output = await printed(running)
+    assert "/codec/login" not in output
+    assert "with --tls no browser can show them decoded" in output
+
+
+async def test_command_of_temporal_decodes_over_tls(running: Running) -> None:
+    """As docs/secrets.md has it."""
+    ready = await running.until_ready()
+    login = f"{ready['username']}:{ready['password']}"
+    async with client_of(ready) as client:
+        uri = f"{ready['systems'][0]}/Actions/ComputerSystem.Reset"
+        accepted = await client.post(uri, json={"ResetType": "ForceRestart"})
+        task = await until_ended(client, accepted.json()["@odata.id"])
+    command = await asyncio.create_subprocess_exec(
+        *(temporal_executable(), "workflow", "show", "--workflow-id", task["Id"]),
+        *("--address", ready["temporal"], "--output", "json"),
+        *("--codec-endpoint", f"{ready['api']}/codec"),
+        *("--codec-auth", f"Basic {base64.b64encode(login.encode()).decode()}"),
+        stdout=asyncio.subprocess.PIPE,
+        env={**environment(), "SSL_CERT_FILE": ready["ca"]},
+    )
+    shown, _ = await asyncio.wait_for(command.communicate(), 30)
+    assert command.returncode == 0
+    first = json.loads(shown)["events"][0]["workflowExecutionStartedEventAttributes"]
+    assert b"ForceRestart" in base64.b64decode(first["input"]["payloads"][0]["data"])
 
 
 async def test_killed_api_comes_back_with_the_same_certificate(

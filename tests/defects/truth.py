@@ -32,6 +32,18 @@ CD = "Managers/{}.1/VirtualMedia/CD1"
 ACCOUNTS = "/redfish/v1/Managers/node1.1/RemoteAccountService/Accounts"
 UUID = "24b243cf-f1e3-5318-92d9-2d6737d6b0b9"
 ABORTED = "TaskEvent.1.0.3.TaskAborted"
+SHOWN_OF_ABORTED: list[dict[str, JsonValue]] = [
+    {"TaskState": "Exception"},
+    {"TaskState": "Completed", "TaskStatus": "OK"},
+    {"TaskState": "Interrupted", "PercentComplete": 100},
+    {"TaskState": "Aborted"},
+    {},
+]
+ENDS_BY_MESSAGE = {
+    "TaskAborted": ("Exception", "Critical"),
+    "TaskCompletedWarning": ("Completed", "Warning"),
+    "TaskCompletedOK": ("Completed", "OK"),
+}
 FAILING: list[dict[str, Any]] = [
     {"fail": True, "fail_status": 503, "answer": "sync"},
     {"fail": True, "answer": "task"},
@@ -41,22 +53,29 @@ FAILING: list[dict[str, Any]] = [
 
 
 async def aborted_task(house: House) -> None:
-    """Taken for Interrupted, it would have no end, and its monitor be 202 for ever."""
+    """Taken for Interrupted, it would have no end, and its monitor be 202 for ever.
+
+    What a plugin shows beside the message may be wrong, unknown here, or nothing.
+    """
     house.emulator.set_modes("node1", fail=True, monitor_ends_with_task=True)
+    await _is_aborted(house, await house.reset("node1.1"))
     async with scripted_plugin(house) as plugin:
         words: JsonValue = [{"MessageId": ABORTED, "MessageArgs": ["t1"]}]
         plugin.on(RESET, ACCEPTED)
-        aborted: JsonValue = {"TaskState": "Exception", "Messages": words}
-        plugin.on(TASKMON, http(202, {"TaskState": "Running"}), http(200, aborted))
-        for system in ("node1.1", "rack9.1"):
-            accepted = await house.reset(system)
-            finals = [await house.final(accepted), await house.final(accepted)]
-            assert [final.status_code for final in finals] == [500, 500]
-            task = await house.task(accepted)
-            assert (task["TaskState"], task["TaskStatus"]) == ("Exception", "Critical")
-            keys = [message["MessageId"] for message in task["Messages"]]
-            assert [key.rpartition(".")[2] for key in keys].count("TaskAborted") == 2
-            assert "EndTime" in task
+        running = http(202, {"TaskState": "Running"})
+        for shown in SHOWN_OF_ABORTED:
+            plugin.on(TASKMON, running, http(200, shown | {"Messages": words}))
+            await _is_aborted(house, await house.reset("rack9.1"))
+
+
+async def _is_aborted(house: House, accepted: httpx.Response) -> None:
+    finals = [await house.final(accepted), await house.final(accepted)]
+    assert [final.status_code for final in finals] == [500, 500]
+    task = await house.task(accepted)
+    assert (task["TaskState"], task["TaskStatus"]) == ("Exception", "Critical")
+    keys = [message["MessageId"] for message in task["Messages"]]
+    assert [key.rpartition(".")[2] for key in keys].count("TaskAborted") == 2
+    assert "EndTime" in task
 
 
 async def failures(house: House) -> None:
@@ -82,9 +101,22 @@ async def failures(house: House) -> None:
     deletion = await house.client.delete(f"{SOURCES}/plugin")
     assert deletion.status_code == 409
     assert (await house.client.get(f"{SOURCES}/plugin")).status_code == 200
+    await _ends_by_message(house)
     with refused() as url:
         assert (await house.add_source("dead", url, "ODIM", "plugin")).is_error
     assert (await house.client.get(f"{SOURCES}/dead")).status_code == 404
+
+
+async def _ends_by_message(house: House) -> None:
+    """A plugin that is done with its task says Completed, whatever came of it."""
+    async with scripted_plugin(house) as plugin:
+        plugin.on(RESET, ACCEPTED)
+        for key, end in ENDS_BY_MESSAGE.items():
+            words: JsonValue = [{"MessageId": f"TaskEvent.1.0.3.{key}"}]
+            plugin.on(TASKMON, http(200, {"TaskState": "Completed", "Messages": words}))
+            task = await house.ended(accepted := await house.reset("rack9.1"))
+            assert (task["TaskState"], task["TaskStatus"]) == end
+            assert (await house.final(accepted)).is_error is (end[0] == "Exception")
 
 
 async def virtual_media(house: House) -> None:

@@ -184,11 +184,58 @@ def test_silent_task_gets_a_message_of_its_verdict(state: str, key: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("shown", "key", "state"),
+    [
+        ("Completed", "TaskAborted", "Exception"),
+        ("Interrupted", "TaskAborted", "Exception"),
+        ("Running", "TaskAborted", "Running"),
+        ("Cancelled", "TaskAborted", "Cancelled"),
+        ("Finished", "TaskAborted", "Exception"),
+        ("Finished", "TaskCompletedOK", "Completed"),
+        ("Finished", "TaskCancelled", "Cancelled"),
+        ("Finished", "TaskStarted", "Running"),
+        (None, "TaskCompletedWarning", "Completed"),
+        ("Exception", "TaskCompletedOK", "Exception"),
+    ],
+)
+def test_last_task_event_tells_the_end_where_the_state_does_not(
+    shown: str | None, key: str, state: str
+) -> None:
+    words: JsonValue = [{"MessageId": f"TaskEvent.1.0.3.{key}"}]
+    body: JsonValue = {"TaskState": shown, "Messages": words}
+    assert reports.report_of(Answer(status=200, body=body)).state == state
+
+
+def test_aborted_task_that_was_resumed_goes_on() -> None:
+    keys = ("TaskAborted", "TaskResumed")
+    words: JsonValue = [{"MessageId": f"TaskEvent.1.0.3.{key}"} for key in keys]
+    report = reports.report_of(Answer(status=202, body={"Messages": words}))
+    assert report.state == TaskState.RUNNING
+
+
+def test_warning_at_the_end_is_one_whatever_severity_it_has() -> None:
+    words: JsonValue = [
+        {"MessageId": "TaskEvent.1.0.3.TaskCompletedWarning", "Severity": "OK"}
+    ]
+    body: JsonValue = {"TaskState": "Completed", "Messages": words}
+    report = reports.report_of(Answer(status=200, body=body))
+    assert report.messages[-1].severity == "Warning"
+
+
+@pytest.mark.parametrize(
     ("foreign", "words", "severity"),
     [
         ({"Message": "Hot", "Severity": "Warning"}, "Hot", "Warning"),
         ("Just text", "Just text", "OK"),
         ({"MessageId": "TaskEvent.1.0.3.TaskStarted", "MessageArgs": [7]}, None, "OK"),
+        ({"MessageId": "TaskEvent.1.0.3.TaskAborted"}, None, "Critical"),
+        ({"MessageId": "TaskEvent.1.0.3.TaskPaused"}, None, "Warning"),
+        ({"MessageId": "TaskEvent.1.0.3.New"}, "TaskEvent.1.0.3.New", "OK"),
+        (
+            {"MessageId": "TaskEvent.1.0.3.TaskAborted", "Severity": "Warning"},
+            None,
+            "Warning",
+        ),
         ({"MessageId": "Vendor.1.0.X", "MessageSeverity": 3}, "Vendor.1.0.X", "OK"),
         ({"Message": None, "MessageArgs": "x"}, None, "OK"),
     ],

@@ -7,22 +7,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from taskfish.store.accounts import Account, AccountPolicy, Accounts
+from taskfish.settings import Settings
+from taskfish.store.accounts import Account, Accounts, AccountSettings
 from taskfish.store.database import Store
 from taskfish.store.tables import accounts as table
 from tests.store.stores import opened
 
-POLICY = AccountPolicy(
-    min_password_length=8,
-    account_lockout_threshold=3,
-    account_lockout_duration=60,
-    account_lockout_counter_reset_after=30,
-)
+RULES = Settings(account_lockout_threshold=3, account_lockout_counter_reset_after=30)
 EVE = Account(name="eve", role="Operator", password="$argon2id$of-eve")
 
 
 async def with_eve(store: Store, **policy: int) -> Accounts:
-    found = Accounts(store, POLICY.model_copy(update=policy))
+    rules = RULES.model_copy(update=policy)
+    found = Accounts(store, AccountSettings(store, rules))
     assert await found.add(EVE)
     return found
 
@@ -56,7 +53,9 @@ async def test_name_is_taken_once(store: Store) -> None:
 
 async def test_one_of_two_who_add_at_once_wins(tmp_path: Path) -> None:
     async with opened(tmp_path) as one, opened(tmp_path) as other:
-        both = [Accounts(store, POLICY) for store in (one, other)]
+        both = [
+            Accounts(store, AccountSettings(store, RULES)) for store in (one, other)
+        ]
         added = await asyncio.gather(*(found.add(EVE) for found in both))
     assert sorted(added) == [False, True]
 
@@ -88,7 +87,7 @@ async def test_account_is_locked_after_too_many_failures(store: Store) -> None:
 
 async def test_failures_of_many_processes_are_all_counted(tmp_path: Path) -> None:
     async with opened(tmp_path) as one, opened(tmp_path) as other:
-        both = [await with_eve(one), Accounts(other, POLICY)]
+        both = [await with_eve(one), Accounts(other, AccountSettings(other, RULES))]
         await asyncio.gather(*(both[n % 2].note_failure("eve") for n in range(3)))
         assert (await eve_in(both[0])).locked
 
@@ -138,19 +137,20 @@ async def test_zero_locks_never(store: Store, never: dict[str, int]) -> None:
 
 
 async def test_failure_of_nobody_is_nothing(store: Store) -> None:
-    found = Accounts(store, POLICY)
+    found = Accounts(store, AccountSettings(store, RULES))
     await found.note_failure("nobody")
     assert await found.all() == []
 
 
 async def test_rules_hold_for_every_process(tmp_path: Path) -> None:
     async with opened(tmp_path) as one, opened(tmp_path) as other:
-        both = [Accounts(store, POLICY) for store in (one, other)]
-        await both[0].change_policy({"account_lockout_threshold": 1})
-        await both[1].change_policy({"account_lockout_threshold": 2})
-        assert (await both[0].policy()).account_lockout_threshold == 2
-        unchanged = POLICY.model_copy(update={"account_lockout_threshold": 2})
-        assert await both[1].policy() == unchanged
+        first, second = (AccountSettings(store, RULES) for store in (one, other))
+        await first.change({"account_lockout_threshold": 1})
+        await second.change({"account_lockout_duration": 90})
+        rules = await second.read()
+        assert rules.account_lockout_threshold == 1
+        assert rules.account_lockout_duration == 90
+        assert rules.account_lockout_counter_reset_after == 30
 
 
 async def test_password_is_kept_as_it_was_given(store: Store) -> None:

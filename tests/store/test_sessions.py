@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from taskfish.errors import StoreUnavailableError
 from taskfish.settings import Settings
-from taskfish.store.accounts import Account, AccountPolicy, Accounts
+from taskfish.store.accounts import Account, Accounts, AccountSettings
 from taskfish.store.database import Store
 from taskfish.store.sessions import OpenedSession, Sessions, SessionSettings
 from taskfish.store.tables import sessions as table
@@ -19,16 +19,14 @@ from tests.store.stores import KEYRING, opened
 
 EVE = Account(name="eve", role="Operator", password="$argon2id$of-eve")
 HASH = EVE.password or ""
-POLICY = AccountPolicy(
-    min_password_length=8,
-    account_lockout_threshold=3,
-    account_lockout_duration=60,
-    account_lockout_counter_reset_after=30,
-)
 
 
 def sessions_in(store: Store, most: int = 10) -> Sessions:
     return Sessions(store, SessionSettings(store, Settings()), most)
+
+
+def accounts_in(store: Store) -> Accounts:
+    return Accounts(store, AccountSettings(store, Settings()))
 
 
 async def open_one(found: Sessions, name: str = "eve") -> OpenedSession:
@@ -58,7 +56,7 @@ async def test_token_finds_its_session_and_the_account(store: Store) -> None:
     found = sessions_in(store)
     alone = await open_one(found)
     assert await found.with_token(alone.token) == (alone.session, None)
-    assert await Accounts(store, POLICY).add(EVE)
+    assert await accounts_in(store).add(EVE)
     assert await found.with_token(alone.token) == (alone.session, EVE)
     assert await found.get(alone.session.id) == alone.session
     assert await found.all() == [alone.session]
@@ -176,7 +174,7 @@ async def test_use_is_not_worth_an_error(store: Store, tmp_path: Path) -> None:
 
 
 async def test_change_of_an_account_ends_its_sessions_with_it(store: Store) -> None:
-    found, accounts = sessions_in(store), Accounts(store, POLICY)
+    found, accounts = sessions_in(store), accounts_in(store)
     assert await accounts.add(EVE)
     mine, others = await open_one(found), await open_one(found, "adam")
     assert await accounts.change(EVE, role="ReadOnly")

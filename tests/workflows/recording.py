@@ -6,6 +6,7 @@ anywhere, so a change of a workflow's commands needs `workflow.patched`.
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 import tempfile
@@ -17,13 +18,16 @@ from pathlib import Path
 
 import httpx
 from pydantic import SecretStr
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 
+from activities.event_deliveries import DELIVERY
 from activities.housekeeping import HOUSEKEEPING
 from taskfish.cli.temporal_server import development_server
 from taskfish.encryption import Keyring
+from taskfish.store.subscriptions import Subscriptions
 from taskfish.temporal import data_converter
 from tests.house import SOURCES, House, open_house, source_body
+from tests.subscriber import listening, subscribe
 from tests.workflows.houses import (
     BMC,
     NODE,
@@ -180,6 +184,18 @@ async def suspended_at_source(house: House) -> httpx.Response:
     return accepted
 
 
+async def resumed_at_source(house: House) -> httpx.Response:
+    """The source pauses its task by itself, and is told to go on."""
+    house.emulator.set_modes("bmc1", pausable=True, seconds=2)
+    accepted = await house.reset("bmc1.1")
+    await until_begun(house, accepted, "await_completion")
+    timeline = house.emulator.machines["bmc1"].timeline
+    timeline.pause(next(iter(timeline.jobs.values())), True)
+    await house.until(accepted, "Suspended")
+    await house.workflow(accepted).signal("Resume", "ada")
+    return accepted
+
+
 async def queued(house: House) -> httpx.Response:
     """It waits for another change of the machine."""
     house.emulator.set_modes("bmc1", seconds=1)
@@ -252,6 +268,20 @@ async def _reset(
     return await house.change("POST", RESET, {"ResetType": reset_type}, **headers)
 
 
+async def completed_told(house: House) -> httpx.Response:
+    """Each state is told to the event log: the source pauses its task on the way."""
+    house.emulator.set_modes("bmc1", pause_at=50)
+    accepted = await house.reset("bmc1.1")
+    await house.until(accepted, "Suspended")
+    house.emulator.set_modes("bmc1", pause_at=None)
+    return accepted
+
+
+async def cancelled_told(house: House) -> httpx.Response:
+    """A cancelled task tells the event log of its end."""
+    return await cancelled_following(house)
+
+
 async def answer_found(house: House) -> httpx.Response:
     """The answer is lost, and the look finds the task of the source."""
     house.emulator.set_modes("bmc1", lose_answer=1)
@@ -299,10 +329,32 @@ async def source_cancelled(house: House) -> httpx.Response:
     return accepted
 
 
-async def _add(house: House, password: str) -> httpx.Response:
+async def source_added_in_time(house: House) -> httpx.Response:
+    """A source is added, within a deadline."""
+    return await _add(house, "password", {"Task-Timeout": "60"})
+
+
+async def source_overdue(house: House) -> httpx.Response:
+    """A source does not answer in time."""
+    house.emulator.set_modes("bmc1", read_delay=5)
+    return await _add(house, "password", {"Task-Timeout": "1"})
+
+
+async def source_cancelled_by_name(house: House) -> httpx.Response:
+    """Adding a source is cancelled through Redfish: a signal comes first."""
+    house.emulator.set_modes("bmc1", read_delay=0.3)
+    accepted = await _add(house, "password")
+    await until_begun(house, accepted, "admit_source")
+    await house.client.delete(accepted.json()["@odata.id"])
+    return accepted
+
+
+async def _add(
+    house: House, password: str, headers: dict[str, str] | None = None
+) -> httpx.Response:
     address = house.addresses.bmcs[0]
     body = source_body("bmc1", address, "Redfish", password)
-    return await house.client.post(SOURCES, json=body)
+    return await house.client.post(SOURCES, json=body, headers=headers)
 
 
 Scenario = Callable[[House], Awaitable[httpx.Response]]
@@ -324,12 +376,15 @@ ON_A_BMC: tuple[Scenario, ...] = (
     deadline_passed,
     suspended_unsent,
     suspended_at_source,
+    resumed_at_source,
     queued,
     superseding,
     on_reset_by_gateway,
     on_reset_by_source,
     in_window,
     window_suspended,
+    completed_told,
+    cancelled_told,
     answer_found,
     not_sent_first,
     task_forgotten,
@@ -341,6 +396,9 @@ WITHOUT_SOURCES: tuple[Scenario, ...] = (
     source_added,
     source_refused,
     source_cancelled,
+    source_added_in_time,
+    source_overdue,
+    source_cancelled_by_name,
 )
 SCENARIOS = (*ON_A_BMC, *IMPATIENT, *BEHIND_A_PLUGIN, *WITHOUT_SOURCES)
 WATCH = "source_watched"
@@ -348,8 +406,11 @@ SWEPT = "housekeeping"
 """Recorded before the sweep removed tasks: kept, as runs of then must replay."""
 SWEPT_AND_REMOVED = "housekeeping_removing"
 REMOVED = "tasks_removed"
+DELIVERED = "events_delivered"
+RECONCILED = "events_reconciled"
 NAMES = sorted(
-    [WATCH, SWEPT, SWEPT_AND_REMOVED, REMOVED] + [each.__name__ for each in SCENARIOS]
+    [WATCH, SWEPT, SWEPT_AND_REMOVED, REMOVED, DELIVERED, RECONCILED]
+    + [each.__name__ for each in SCENARIOS]
 )
 
 
@@ -364,6 +425,8 @@ async def record(temporal: Client) -> None:
         WATCH: _write_watch,
         SWEPT_AND_REMOVED: _write_sweep,
         REMOVED: _write_removal,
+        DELIVERED: _write_delivery,
+        RECONCILED: _write_reconciler,
     }
     for name, write in internal.items():
         if _is_missing(name):
@@ -428,6 +491,28 @@ async def _write_removal(house: House) -> None:
     removal = house.temporal.get_workflow_handle("removal:all")
     await removal.result()
     _save(REMOVED, (await removal.fetch_history()).to_json())
+
+
+async def _write_delivery(house: House) -> None:
+    """A delivery ends when its subscription is removed."""
+    async with listening() as listener:
+        subscription = await subscribe(house, listener)
+        await house.ended(await house.reset("bmc1.1"))
+        await until(lambda: listener.keys[-1:] == ["TaskCompletedOK"])
+        await Subscriptions(house.store).remove(subscription.id)
+        delivery = house.temporal.get_workflow_handle(f"{DELIVERY}{subscription.id}")
+        await delivery.result()
+        _save(DELIVERED, (await delivery.fetch_history()).to_json())
+
+
+async def _write_reconciler(house: House) -> None:
+    """The reconciler goes on for good: an operator cancels it."""
+    name = f"events:{house.settings.task_queue}"
+    reconciler = house.temporal.get_workflow_handle(name)
+    await reconciler.cancel()
+    with contextlib.suppress(WorkflowFailureError):
+        await reconciler.result()
+    _save(RECONCILED, (await reconciler.fetch_history()).to_json())
 
 
 def _save(name: str, text: str) -> None:

@@ -87,8 +87,24 @@ async def test_cancel_during_a_change_answered_at_once(bmc: House) -> None:
     accepted = await bmc.create_volume("bmc1.1")
     await until_executed(bmc)
     await cancel(bmc, accepted)
-    assert (await bmc.ended(accepted))["TaskState"] == "Completed"
+    task = await bmc.ended(accepted)
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK")
+    assert "has asked to cancel it, but its source ended it first" in words_of(task)
     assert outcomes(bmc, "bmc1") == ["completed"]
+
+
+async def test_cancel_of_what_ends_unknown_is_said(node: House) -> None:
+    """Its answer is lost, nothing tells what it did, and the cancel comes meanwhile."""
+    node.emulator.set_modes("plugin", lose_answer=1, answer_delay=0.5)
+    uri = f"{NODE}/Actions/ComputerSystem.SetDefaultBootOrder"
+    accepted = await node.change("POST", uri, {})
+    await until_begun(node, accepted, "submit")
+    await until_executed(node, "node1")
+    await node.client.delete(accepted.json()["@odata.id"])
+    task = await node.ended(accepted)
+    assert task["TaskState"] == "Exception"
+    assert "is unknown" in words_of(task)
+    assert "admin has asked to cancel it, but it may have been sent" in words_of(task)
 
 
 async def test_task_is_cancelled_when_the_source_has_ended_it(bmc: House) -> None:
@@ -203,6 +219,7 @@ async def test_cancel_of_a_forgotten_task_is_no_success(bmc: House) -> None:
     task = await bmc.ended(accepted)
     assert task["TaskState"] == "Exception"
     assert "unknown" in words_of(task)
+    assert "to cancel it, but its source does not know its task" in words_of(task)
 
 
 async def test_cancel_while_looking(temporal: Client, tmp_path: Path) -> None:
@@ -232,7 +249,7 @@ async def test_cancelled_source_is_not_kept(temporal: Client, tmp_path: Path) ->
         await cancel(house, accepted)
         task = await house.ended(accepted)
         assert task["TaskState"] == "Cancelled"
-        assert "nothing is kept" in words_of(task)
+        assert "by somebody in Temporal; nothing is kept" in words_of(task)
         assert (await house.client.get(f"{SOURCES}/bmc1")).status_code == 404
         house.emulator.set_modes("bmc1", read_delay=0)
         answer = await house.add_source("bmc1", address, "Redfish", "password")

@@ -1,15 +1,20 @@
 """A task ends in time: aborted at its deadline, and truthful about what is known."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from temporalio.client import Client
 
-from tests.house import House
+from tests.conftest import KEY
+from tests.house import SOURCES, House, open_house, source_body
+from tests.plugins.faulty_socket import Behaviour, close_at_once, never_answer, serving
 from tests.workflows.houses import (
     BMC,
     NODE,
+    bmc_house,
     event_names,
     history_of,
     until,
@@ -89,6 +94,38 @@ async def test_what_was_finished_at_the_deadline_is_completed(house: House) -> N
     assert "has asked to cancel" not in words_of(task)
 
 
+@pytest.mark.parametrize(
+    "silence", [never_answer, close_at_once], ids=["silent", "rude"]
+)
+async def test_source_that_cannot_be_added_ends_at_its_deadline(
+    temporal: Client, tmp_path: Path, silence: Behaviour
+) -> None:
+    """One attempt would take longer, or be made again and again."""
+    limits = {"read_timeout": 90, "submit_deadline": 90}
+    async with (
+        serving(silence) as url,
+        open_house(temporal, tmp_path, KEY, **limits) as house,
+    ):
+        body = source_body("silent", url, "Redfish", "password")
+        accepted = await house.change("POST", SOURCES, body, **{"Task-Timeout": "1"})
+        task = await house.ended(accepted)
+        assert (task["TaskState"], task["TaskStatus"]) == ("Exception", "Critical")
+        assert "was not added within 1 s" in words_of(task)
+        assert is_overdue(await house.final(accepted))
+        assert (await house.client.get(f"{SOURCES}/silent")).status_code == 404
+
+
+async def test_source_that_is_added_in_time_knows_no_deadline(
+    temporal: Client, tmp_path: Path
+) -> None:
+    async with open_house(temporal, tmp_path, KEY) as house:
+        address = house.addresses.bmcs[0]
+        body = source_body("bmc1", address, "Redfish", "password")
+        accepted = await house.change("POST", SOURCES, body, **{"Task-Timeout": "30"})
+        task = await house.ended(accepted)
+        assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK")
+
+
 async def test_task_that_ends_in_time_knows_no_deadline(house: House) -> None:
     accepted = await reset_within(house, BMC, 30, "ForceRestart")
     task = await house.ended(accepted)
@@ -119,6 +156,7 @@ async def test_source_that_works_inside_the_request_past_the_deadline(
     assert task["TaskState"] == "Exception"
     assert "outcome" in words_of(task)
     assert "is unknown" in words_of(task)
+    assert f"Read {uri} to see" in words_of(task)
     assert is_overdue(await house.final(accepted))
     assert house.executions("bmc1") == 1
 
@@ -131,6 +169,21 @@ async def test_deadline_passes_while_the_source_is_out_of_reach(house: House) ->
     task = await house.ended(accepted)
     assert task["TaskState"] == "Exception"
     assert is_overdue(await house.final(accepted))
+
+
+async def test_silent_source_does_not_stretch_the_deadline(
+    temporal: Client, tmp_path: Path
+) -> None:
+    """It takes each request and never answers: one poll would last far longer."""
+    async with bmc_house(temporal, tmp_path, KEY, read_timeout=90) as house:
+        house.emulator.set_modes("bmc1", hang=True)
+        accepted = await reset_within(house, BMC, 3)
+        await until_begun(house, accepted, "await_completion")
+        house.emulator.set_modes("bmc1", read_delay=120, abort="ignored")
+        task = await house.ended(accepted)
+        assert task["TaskState"] == "Exception"
+        assert is_overdue(await house.final(accepted))
+        house.emulator.set_modes("bmc1", read_delay=0)
 
 
 async def test_deadline_goes_on_while_no_worker_runs(house: House) -> None:

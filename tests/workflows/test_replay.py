@@ -14,8 +14,10 @@ from tests.workflows import reordered
 from tests.workflows.recording import HISTORIES, NAMES, TEST_KEY
 from tests.workflows.test_history import MOST_EVENTS
 from workflows.add_aggregation_source import AddAggregationSource
+from workflows.event_delivery import EventDelivery
 from workflows.housekeeping import Housekeeping
 from workflows.plugin_operation import PluginOperation
+from workflows.reconcile_events import ReconcileEvents
 from workflows.remove_ended_tasks import RemoveEndedTasks
 from workflows.watch_source import WatchSource
 
@@ -25,6 +27,8 @@ WORKFLOWS: tuple[type[Any], ...] = (
     WatchSource,
     Housekeeping,
     RemoveEndedTasks,
+    EventDelivery,
+    ReconcileEvents,
 )
 STATUS = {
     "completed_polled": "COMPLETED",
@@ -42,6 +46,7 @@ STATUS = {
     "deadline_passed": "FAILED",
     "suspended_unsent": "COMPLETED",
     "suspended_at_source": "COMPLETED",
+    "resumed_at_source": "COMPLETED",
     "queued": "COMPLETED",
     "queue_timed_out": "FAILED",
     "superseding": "COMPLETED",
@@ -49,6 +54,8 @@ STATUS = {
     "on_reset_by_source": "COMPLETED",
     "in_window": "COMPLETED",
     "window_suspended": "COMPLETED",
+    "completed_told": "COMPLETED",
+    "cancelled_told": "CANCELED",
     "answer_found": "COMPLETED",
     "not_sent_first": "COMPLETED",
     "task_forgotten": "FAILED",
@@ -56,10 +63,15 @@ STATUS = {
     "source_added": "COMPLETED",
     "source_refused": "FAILED",
     "source_cancelled": "CANCELED",
+    "source_added_in_time": "COMPLETED",
+    "source_overdue": "FAILED",
+    "source_cancelled_by_name": "CANCELED",
     "source_watched": "COMPLETED",
     "housekeeping": "COMPLETED",
     "housekeeping_removing": "COMPLETED",
     "tasks_removed": "COMPLETED",
+    "events_delivered": "COMPLETED",
+    "events_reconciled": "CANCELED",
 }
 
 
@@ -108,7 +120,9 @@ def test_recordings_are_unreadable() -> None:
 
 
 @pytest.mark.parametrize("variant", reordered.OPERATIONS)
-@pytest.mark.parametrize("name", ["completed_polled", "cancelled_following"])
+@pytest.mark.parametrize(
+    "name", ["completed_polled", "cancelled_following", "completed_told"]
+)
 async def test_reordered_operation_does_not_replay(
     name: str, variant: type[Any]
 ) -> None:
@@ -121,6 +135,7 @@ async def test_reordered_operation_does_not_replay(
     [
         ("source_added", reordered.WatchesBeforeAdmitting),
         ("source_watched", reordered.SleepsBeforeWatching),
+        ("events_delivered", reordered.SleepsBeforeDelivering),
     ],
 )
 async def test_reordered_workflow_does_not_replay(

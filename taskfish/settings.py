@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     ca: Path | None = None
     """PEM file: whom the command trusts as the API's certificate authority."""
     allow_local_addresses: bool = False
-    """Whether sources may be at loopback, link-local and such addresses."""
+    """Whether sources and subscribers may be at loopback, link-local and such."""
 
     audit_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """How long a record of the audit log is kept, in days."""

@@ -31,7 +31,7 @@ from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.task import Health, TaskState
 
 FILTER = "$filter"
-LONGEST_FILTER = 4000
+LONGEST_FILTER = 2000
 """Characters: a list never needs more."""
 MOST_VALUES = 100
 """How many alternatives one name of the short forms may have."""

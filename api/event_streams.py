@@ -22,7 +22,6 @@ from taskfish.store.accounts import Accounts
 from taskfish.store.event_log import EventLog
 from taskfish.store.event_service import EventServiceSettings
 from taskfish.store.log_end import LogEnd
-from taskfish.store.sessions import Sessions
 from taskfish.store.subscriptions import Subscription, Subscriptions
 
 LOOK_EVERY = 2.0
@@ -59,14 +58,12 @@ class EventStreams:
         subscriptions: Subscriptions,
         event_settings: EventServiceSettings,
         accounts: Accounts,
-        sessions: Sessions,
     ) -> None:
         self._settings = settings
         self._event_log = event_log
         self._subscriptions = subscriptions
         self._event_settings = event_settings
         self._accounts = accounts
-        self._sessions = sessions
         self._log_end = LogEnd(event_log)
         self._open: dict[str, OpenStream] = {}
         self._opening = 0
@@ -200,11 +197,8 @@ class EventStreams:
         enabled = (await self._event_settings.read()).service_enabled
         there = await self._subscriptions.note_open(streams)
         accounts = await accounts_by_name(self._accounts, self._settings)
-        credentials = {stream.credential for stream in streams.values()}
-        ids = {each.session_id for each in credentials if each.session_id is not None}
-        sessions = await self._sessions.keep(ids) if ids else set()
         for stream in streams.values():
-            holds = stream.credential.holds(accounts, sessions)
+            holds = stream.credential.holds(accounts)
             if not enabled or stream.id not in there or not holds:
                 stream.ended.set()
 

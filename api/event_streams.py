@@ -133,16 +133,11 @@ class EventStreams:
         """Look after the streams until cancelled; a fault of the store puts it off."""
         while True:
             try:
-                await self._forget_closed()
                 await self._look()
+                await self._forget_for(LOOK_EVERY)
             except StoreUnavailableError as error:
                 logger.info("nobody looks after the streams: %s", error)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY):
-                    while True:
-                        await self._woken.wait()
-                        self._woken.clear()
-                        await self._forget_closed()
+                await asyncio.sleep(LOOK_EVERY)
 
     async def close(self) -> None:
         """End what is left, once `run` has ended."""
@@ -181,6 +176,15 @@ class EventStreams:
         if await self._event_log.oldest() < first.position:
             return []
         return [LoggedEvent(position=first.position - 1, event=events_were_lost())]
+
+    async def _forget_for(self, seconds: float) -> None:
+        """Remove at once what is closed, for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    await self._forget_closed()
+                    await self._woken.wait()
+                    self._woken.clear()
 
     async def _forget_closed(self) -> None:
         closed = set(self._closed)

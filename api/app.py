@@ -173,7 +173,6 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     account_settings = AccountSettings(store, settings)
     accounts_kept = Accounts(store, account_settings)
     session_settings = SessionSettings(store, settings)
-    sessions_kept = Sessions(store, session_settings, settings.max_sessions)
     event_settings, subscribed = EventServiceSettings(store), Subscriptions(store)
     adapters = {
         ConnectionMethod.ODIM: odim.connect,
@@ -199,7 +198,7 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         accounts=accounts_kept,
         account_settings=account_settings,
         logins=Logins(accounts_kept, settings),
-        sessions=sessions_kept,
+        sessions=Sessions(store, session_settings, settings.max_sessions),
         session_settings=session_settings,
         service_settings=ServiceSettings(store, settings),
         removal=TaskRemoval(
@@ -220,7 +219,6 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
             subscribed,
             event_settings,
             accounts_kept,
-            sessions_kept,
         ),
         task_news=TaskNews(store),
         source_subscriptions=subscriptions,

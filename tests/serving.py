@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from api.app import create_app
 from taskfish.plugins.serving import Service, listen
@@ -10,9 +11,12 @@ from tests.house import House
 
 
 @asynccontextmanager
-async def served(house: House) -> AsyncIterator[str]:
-    """Serve a second API of the house with uvicorn; yields its URL."""
-    app = create_app(house.settings, house.temporal)
+async def served(house: House, **changes: Any) -> AsyncIterator[str]:
+    """Serve a second API of the house, with some settings changed, with uvicorn;
+    yields its URL.
+    """
+    settings = house.settings.model_copy(update=changes)
+    app = create_app(settings, house.temporal)
     service = Service(app, 0, connected=lambda: None)
     async with (
         app.router.lifespan_context(app),

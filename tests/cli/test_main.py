@@ -24,7 +24,7 @@ def taskfish(*arguments: str, **variables: str) -> subprocess.CompletedProcess[s
 def test_help_names_every_command() -> None:
     answer = taskfish("--help")
     assert answer.returncode == 0
-    for command in ("dev", "demo", "api", "worker", "db", "temporal", "keys"):
+    for command in ("dev", "demo", "api", "worker", "db", "temporal", "keys", "power"):
         assert command in answer.stdout
 
 

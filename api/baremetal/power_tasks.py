@@ -65,8 +65,9 @@ async def power_tasks(gateway: Gateway, user: User, system: str) -> list[PowerTa
     Visibility may lag behind: what has a place on the machine, and what is listed as
     open, is described, so that nothing is missing that has just started or ended.
     """
-    target = f"{system}/Actions/{RESET_ACTION}".replace("'", "''")
-    query = f"{_RESETS} AND TaskTarget = '{target}'"
+    uri = f"{system}/Actions/{RESET_ACTION}"
+    quoted = uri.replace("'", "''")
+    query = f"{_RESETS} AND TaskTarget = '{quoted}'"
     listed = {task.run_id: task for task in await _listed(gateway, query)}
     newest = {task.id: task.started for task in listed.values() if task.ended}
     to_read = {task.id for task in listed.values() if not task.ended}
@@ -77,7 +78,7 @@ async def power_tasks(gateway: Gateway, user: User, system: str) -> list[PowerTa
             to_read.add(place.task_id)
     for task_id in to_read:
         view = await gateway.tasks.read(task_id)
-        if view is not None and view.request.uri.endswith(f"/{RESET_ACTION}"):
+        if view is not None and view.request.uri == uri:
             listed[view.run_id] = _of_view(view)
     return _seen(gateway, user, listed.values())
 

@@ -1,12 +1,12 @@
 """Nodes of the bare-metal door: the Systems of all sources."""
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, insert, update
 
 from api.baremetal.node_uuids import uuids_of
 from taskfish.redfish.inventory import Member
 from taskfish.store.sources import Sources
-from taskfish.store.tables import sources
+from taskfish.store.tables import members, sources
 from tests.api.baremetal.ironic import V1, fault, get
 from tests.house import House
 from tests.workflows.houses import BMC
@@ -98,6 +98,18 @@ async def test_node_is_found_by_name_and_by_uuid(house: House) -> None:
         refused = await get(house, f"nodes/nope{path}")
         assert refused.status_code == 404
         assert fault(refused) == "Node nope could not be found."
+
+
+async def test_name_may_have_quotes(house: House) -> None:
+    row = {"collection": "Systems", "id": "it's", "allowable_values": {}}
+    async with house.store.write() as connection:
+        await connection.execute(insert(members).values(source="bmc1", **row))
+    try:
+        node = (await get(house, "nodes/bmc1.it's")).json()
+        assert (node["name"], node["power_state"]) == ("bmc1.it's", None)
+    finally:
+        async with house.store.write() as connection:
+            await connection.execute(delete(members).where(members.c.id == "it's"))
 
 
 async def test_abort_is_listed_only_where_the_source_can_do_it(house: House) -> None:

@@ -153,6 +153,18 @@ async def test_wishes_of_other_doors_hold_here_too(house: House) -> None:
     assert "Task-Id" in fault(used)
 
 
+async def test_task_id_that_is_used_again_elsewhere_tells_nothing_here(
+    house: House,
+) -> None:
+    node, chosen = await new_node(house), {"Task-Id": "one-after-the-other"}
+    await put_power(house, node, "rebooting", headers=chosen)
+    await ended(house, chosen["Task-Id"])
+    house.emulator.set_modes("node1", hang=True)
+    await put_power(house, "node1.1", "rebooting", headers=chosen)
+    assert (await states(house, node))["target_power_state"] is None
+    assert (await states(house, "node1.1"))["target_power_state"] == "power on"
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [

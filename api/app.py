@@ -41,6 +41,8 @@ from api import (
 )
 from api.audit_trail import AuditTrail
 from api.auditing import Auditing
+from api.baremetal import routes as baremetal
+from api.baremetal.door import Door
 from api.conditional_get import ConditionalGet
 from api.errors import add_error_handlers, refuse
 from api.event_streams import EventStreams
@@ -160,6 +162,7 @@ def create_app(
         app.add_middleware(codec.CodecOrigin, origin=settings.temporal_ui_origin)
     app.add_middleware(HeaderLimits)
     app.add_middleware(Front)
+    app.add_middleware(Door)
     add_error_handlers(app)
     app.state.openapi = _openapi()
     return app
@@ -235,6 +238,7 @@ def _routes() -> list[BaseRoute]:
     routes = APIRouter()
     for router in OPEN:
         routes.include_router(router, dependencies=[Depends(only_known_options)])
+    routes.include_router(baremetal.router)
     behind_login = APIRouter(
         dependencies=[Depends(privileged), Depends(only_known_options)]
     )

@@ -57,6 +57,7 @@ from api.task_limits import TaskLimits
 from api.task_list import TaskList
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
+from api.vdsm import door as vdsm
 from taskfish.encryption import Keyring
 from taskfish.plugins.connections import Connections
 from taskfish.plugins.odim import client as odim
@@ -107,6 +108,7 @@ PARTS = (
     log_services,
     gateway_manager,
     codec,
+    vdsm,
     aggregated,
 )
 """What lies behind the login."""

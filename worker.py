@@ -28,16 +28,21 @@ from temporalio.worker import Worker
 from activities.abort import AbortActivities
 from activities.apply_time import ApplyTimeActivities
 from activities.completion import CompletionActivities
+from activities.event_deliveries import Deliveries
+from activities.event_delivery import DeliveryActivities
 from activities.event_log import EventLogActivities
 from activities.event_reconciler import EventReconciler
 from activities.housekeeping import HOUSEKEEPING, HousekeepingActivities
 from activities.look import LookActivities
 from activities.machine_state import MachineState
+from activities.news import NewsDesk
 from activities.open_places import OpenPlaces
 from activities.pausing import PauseActivities
+from activities.plugin_bus import PluginBus
 from activities.removal import TaskRemoval
 from activities.reset_gate import ResetGate
 from activities.retention import RetentionActivities
+from activities.source_events import SourceEvents
 from activities.sources import SourceActivities
 from activities.submission import SubmitActivities
 from activities.turns import TurnActivities
@@ -49,20 +54,27 @@ from taskfish.plugins.odim import client as odim
 from taskfish.plugins.redfish import client as redfish
 from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings, load_settings
+from taskfish.store.accounts import Accounts, AccountSettings
 from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
+from taskfish.store.event_service import EventServiceSettings
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
+from taskfish.store.log_end import LogEnd
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
 from taskfish.store.reset_waits import ResetWaits
 from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service_settings import ServiceSettings
+from taskfish.store.source_subscriptions import SourceSubscriptions
 from taskfish.store.sources import Sources
+from taskfish.store.subscriptions import Subscriptions
+from taskfish.store.task_news import TaskNews
 from taskfish.store.turns import Turns
 from taskfish.temporal import RPC_TIMEOUT, connect, waiting_queue
 from workflows.add_aggregation_source import AddAggregationSource
+from workflows.event_delivery import EventDelivery
 from workflows.housekeeping import Housekeeping
 from workflows.plugin_operation import PluginOperation
 from workflows.reconcile_events import ReconcileEvents
@@ -115,8 +127,26 @@ class WorkerProcess:
         turns = Turns(store)
         event_log = EventLog(store)
         self._event_log = EventLogActivities(event_log)
-        self._reconciling = EventReconciler(client, event_log, settings.task_queue)
+        subscriptions = Subscriptions(store)
+        self._deliveries = Deliveries(client, subscriptions, settings.task_queue)
+        self._reconciling = EventReconciler(
+            client, event_log, settings.task_queue, self._deliveries.deliver_all
+        )
+        self._log_end = LogEnd(event_log)
+        self._delivering = DeliveryActivities(
+            subscriptions,
+            event_log,
+            self._log_end,
+            Accounts(store, AccountSettings(store, settings)),
+            settings,
+            EventServiceSettings(store).is_enabled,
+        )
         self._turns = TurnActivities(client, turns)
+        task_news = TaskNews(store)
+        self._news = NewsDesk(task_news)
+        self._bus: PluginBus | None = None
+        if settings.kafka_brokers:
+            self._bus = PluginBus(settings, sources, task_news)
         self._completing = CompletionActivities(
             client,
             self._connections,
@@ -124,6 +154,7 @@ class WorkerProcess:
             secret_bodies,
             machine_state,
             event_log,
+            self._news,
         )
         self._sources = SourceActivities(
             client, self._connections, sources, inventory, settings.task_queue
@@ -151,6 +182,9 @@ class WorkerProcess:
         self._watching = WatchActivities(
             self._connections,
             self._sources,
+            SourceEvents(
+                self._connections, SourceSubscriptions(store), settings.public_url
+            ),
             health_check=settings.health_check,
             inventory_refresh=settings.inventory_refresh,
         )
@@ -159,9 +193,14 @@ class WorkerProcess:
         """Work until told to stop; then let short activities end, hand on the rest."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._connections.aclose)
+            stack.push_async_callback(self._log_end.close)
+            stack.push_async_callback(self._news.close)
+            if self._bus is not None:
+                await stack.enter_async_context(self._bus.reading())
             for worker in (self._acting_worker(), self._waiting_worker()):
                 await stack.enter_async_context(worker)
             await self._sources.watch_all()
+            await self._deliveries.deliver_all()
             await self._reconciling.start()
             await self._schedule_housekeeping()
             logger.info("the worker is ready")
@@ -212,10 +251,12 @@ class WorkerProcess:
                 Housekeeping,
                 RemoveEndedTasks,
                 ReconcileEvents,
+                EventDelivery,
             ],
             activities=[
                 self._event_log.append_event,
                 self._event_log.append_end,
+                self._delivering.destination_of,
                 self._submitting.submit,
                 self._submitting.forget_secrets,
                 self._apply_times.apply_times,
@@ -246,6 +287,7 @@ class WorkerProcess:
                 self._turns.await_turn,
                 self._watching.watch_source,
                 self._reconciling.reconcile_events,
+                self._delivering.deliver_events,
             ],
             max_concurrent_activities=self._settings.max_waiting_tasks,
             max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
@@ -257,6 +299,8 @@ async def main(settings: Settings) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    # It would log every request, with all of its URL.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

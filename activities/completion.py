@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +15,7 @@ from activities.errors import answer_to, as_application_errors
 from activities.finishing import finish
 from activities.heartbeat import Beat, heartbeating
 from activities.machine_state import MachineState
+from activities.news import Listening, NewsDesk
 from taskfish.errors import (
     CredentialsRefusedError,
     ForeignUriError,
@@ -40,10 +41,19 @@ from taskfish.temporal import RPC_TIMEOUT
 
 FIRST_PAUSE = 0.2
 LONGEST_RETRY_AFTER = 60.0
+SHORTEST_AFTER_NEWS = 0.1
+"""How long a task is left alone after a poll, whatever its source tells; doubled with
+each poll that news caused and that showed nothing new, up to the usual pause."""
+AFTER_NEWS = 1.0
+"""How soon is asked again after a poll that news caused, whatever Retry-After says: an
+event may be a moment before the task that it is about."""
 LONGEST_SILENT_PAUSE = 10.0
 """How long a source that does not answer is left alone at most."""
 A_PROGRESS_AT_LEAST = 1.0
 """How many seconds lie between two events of a task's progress."""
+LEAST_POLL = 1.0
+"""How long a poll may take however little time is left: it may bring what its source
+says only once."""
 LAST_POLL_AT_MOST = 5.0
 """How long the stop of a worker waits for a poll: it may bring a final answer that
 its source gives only once."""
@@ -70,7 +80,8 @@ class Progress(BaseModel):
     StartTime, by which a recycled id is told from the task that had it before.
     `abortable` is False if the source says so of its task; `pausable` if it offers to
     suspend it. `left` is for how many seconds after `as_of` the task may go on, None
-    without a deadline; while `stands_still` no time is counted.
+    without a deadline; while `stands_still` no time is counted. `silent_since` is since
+    when the source is out of reach, once that interrupts the task, `silence` how.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -85,6 +96,8 @@ class Progress(BaseModel):
     left: float | None = None
     as_of: datetime | None = None
     stands_still: bool = False
+    silent_since: datetime | None = None
+    silence: str = ""
 
 
 class FollowRequest(BaseModel):
@@ -174,6 +187,7 @@ class CompletionActivities:
         secret_bodies: SecretBodies,
         machine_state: MachineState,
         event_log: EventLog,
+        news: NewsDesk,
     ) -> None:
         self._client = client
         self._connections = connections
@@ -181,6 +195,7 @@ class CompletionActivities:
         self._secret_bodies = secret_bodies
         self._machine_state = machine_state
         self._event_log = event_log
+        self._news = news
 
     @activity.defn
     async def await_completion(self, request: FollowRequest) -> Completion:
@@ -198,14 +213,26 @@ class CompletionActivities:
                     completion: Completion = Ended(report=report)
                 else:
                     echoes = await self._echoes(request)
-                    waiting = _Waiting(self, request, progress, beat, echoes)
-                    completion = await self._wait(request, waiting)
-                # A stop of the worker breaks this off no more than the last poll.
-                reading = self._machine_state.refresh(request.source, request.uri)
-                power_state = await finish(reading)
+                    with self._news.listening(request.task) as listening:
+                        waiting = _Waiting(
+                            self, request, progress, beat, echoes, listening
+                        )
+                        completion = await self._wait(request, waiting)
+                power_state = await self._power_state(request, completion)
             if isinstance(completion, Ended) and completion.report.state in _CANCELLED:
                 await self._cancel_workflow()
             return completion.model_copy(update={"power_state": power_state})
+
+    async def _power_state(
+        self, request: FollowRequest, completion: Completion
+    ) -> str | None:
+        """Read the machine's PowerState after the end, or at the end of the grace; a
+        stop of the worker breaks this off no more than the last poll.
+        """
+        if isinstance(completion, DeadlinePassed) and request.grace_after is None:
+            return None
+        reading = self._machine_state.refresh(request.source, request.uri)
+        return await finish(reading)
 
     async def _wait(self, request: FollowRequest, waiting: "_Waiting") -> Completion:
         """Poll until the end and journal it; a stop of the worker breaks off neither
@@ -238,9 +265,15 @@ class CompletionActivities:
             info.workflow_id, run_id=info.workflow_run_id
         )
 
-    async def poll(self, source: str, task: PluginTask) -> tuple[TaskReport, float]:
-        """Ask the source once; return its report and the usual pause between polls."""
+    async def poll(
+        self, source: str, task: PluginTask, listening: Listening
+    ) -> tuple[TaskReport, float]:
+        """Ask the source once; return its report and the usual pause between polls.
+
+        Its news are listened to from then on, and those of the plugin before it.
+        """
         async with self._connections.open(source) as connection:
+            listening.listen_to(source, connection.access.source.options.plugin)
             if connection.refused:
                 raise SourceUnreachableError(
                     "the source refused the gateway's credentials; it is not asked "
@@ -302,13 +335,17 @@ class _Waiting:
         progress: Progress,
         beat: Beat,
         echoes: Echoes,
+        listening: Listening,
     ) -> None:
         self._activities = activities
         self._request = request
         self._progress = progress
         self._beat = beat
         self._echoes = echoes
+        self._listening = listening
         self._pause = FIRST_PAUSE
+        self._after_news = False
+        self._alone = SHORTEST_AFTER_NEWS
         self._silent_since: float | None = None
         self._told = progress.percent
         self._told_at = -A_PROGRESS_AT_LEAST
@@ -316,14 +353,14 @@ class _Waiting:
     async def until_ended(self) -> Completion:
         """Poll, tell what changed, pause; return how it ended."""
         while True:
+            self._listening.begin()
             try:
-                poll = self._activities.poll(self._request.source, self._task())
-                found, usual = await finish(poll, LAST_POLL_AT_MOST)
+                found, usual = await finish(self._poll(), LAST_POLL_AT_MOST)
                 report = self._echoes.report(found)
             except PluginTaskGoneError as error:
                 return Lost(reason=str(error), percent=self._progress.percent)
-            except _OUT_OF_REACH as error:
-                await self._out_of_reach()
+            except (*_OUT_OF_REACH, TimeoutError) as error:
+                await self._out_of_reach(str(error) or "it does not answer in time")
                 retry_after = getattr(error, "retry_after", None)
                 usual = LONGEST_SILENT_PAUSE
             except ForeignUriError as error:
@@ -344,7 +381,27 @@ class _Waiting:
             if activity.is_cancelled() or activity.is_worker_shutdown():
                 raise asyncio.CancelledError
             pause = self._next_pause(usual, retry_after)
-            await asyncio.sleep(pause if left is None else min(pause, left))
+            await self._rest(pause if left is None else min(pause, left), usual)
+
+    async def _rest(self, pause: float, usual: float) -> None:
+        """Leave the source alone until it is time, or until it has news of its task.
+
+        News say when to ask and nothing else. A flood of them makes no storm of polls.
+        """
+        alone = min(pause, self._alone)
+        await asyncio.sleep(alone)
+        self._after_news = await self._listening.heard(pause - alone)
+        if self._after_news:
+            self._alone = min(self._alone * 2, usual)
+
+    async def _poll(self) -> tuple[TaskReport, float]:
+        """Ask once; a source that stays silent is not waited for after the deadline."""
+        left = None if self._progress.stands_still else self._left()
+        at_most = None if left is None else max(left, LEAST_POLL)
+        async with asyncio.timeout(at_most):
+            return await self._activities.poll(
+                self._request.source, self._task(), self._listening
+            )
 
     def _task(self) -> PluginTask:
         """Return the task to ask for, with the StartTime once it is known."""
@@ -360,6 +417,8 @@ class _Waiting:
             started=before.started or report.started,
             abortable=report.abortable,
             pausable=report.pausable,
+            silent_since=None,
+            silence="",
         )
 
     async def _show(self, state: TaskState, **seen: Any) -> None:
@@ -374,6 +433,8 @@ class _Waiting:
         if self._progress != before:
             self._beat(self._progress)
             self._pause = FIRST_PAUSE
+            self._alone = SHORTEST_AFTER_NEWS
+        await self._tell_progress()
         if changed:
             await self._activities.tell_workflow(
                 Observed(
@@ -383,7 +444,6 @@ class _Waiting:
                     percent=self._progress.percent,
                 )
             )
-        await self._tell_progress()
 
     async def _tell_progress(self) -> None:
         """Tell subscribers how far it is, at most once a second."""
@@ -419,12 +479,15 @@ class _Waiting:
             return progress.left
         return progress.left - (datetime.now(UTC) - progress.as_of).total_seconds()
 
-    async def _out_of_reach(self) -> None:
+    async def _out_of_reach(self, how: str) -> None:
         now = time.monotonic()
         if self._silent_since is None:
             self._silent_since = now
-        if now - self._silent_since >= self._request.interrupted_after:
-            await self._show(TaskState.INTERRUPTED)
+        seconds = now - self._silent_since
+        is_known = self._progress.silent_since is not None
+        if seconds >= self._request.interrupted_after and not is_known:
+            since = datetime.now(UTC) - timedelta(seconds=seconds)
+            await self._show(TaskState.INTERRUPTED, silent_since=since, silence=how)
 
     def _last(self, report: TaskReport) -> TaskReport:
         """Return the last report: its answer not too long, its percent no less, its
@@ -440,9 +503,13 @@ class _Waiting:
         )
 
     def _next_pause(self, usual: float, retry_after: float | None) -> float:
-        """Return Retry-After if the source gave one, else back off up to the usual."""
+        """Return Retry-After if the source gave one, else back off up to the usual.
+
+        News that have shown nothing may have been early: then it is cut short.
+        """
         if retry_after is not None:
-            return min(max(retry_after, FIRST_PAUSE), LONGEST_RETRY_AFTER)
+            longest = AFTER_NEWS if self._after_news else LONGEST_RETRY_AFTER
+            return min(max(retry_after, FIRST_PAUSE), longest)
         pause = min(self._pause, usual)
         self._pause = pause * 1.5
         return pause * random.uniform(0.9, 1.1)

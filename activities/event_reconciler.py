@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -21,6 +23,8 @@ RECONCILE_EVENTS = "ReconcileEvents"
 """The workflow type of the reconciler, started by name: workflows lie above."""
 EVERY = 2.0
 """Seconds between two looks: a killed task is told of within 10 (contracts.md 4)."""
+DELIVERIES_EVERY = 60.0
+"""Seconds after which a subscription without a delivery gets one."""
 OVERLAP = timedelta(minutes=1)
 """How late Temporal may list a run that was closed, at most."""
 A_FIRST_LOOK_BACK = timedelta(hours=1)
@@ -42,10 +46,17 @@ class Reconciled(BaseModel):
 class EventReconciler:
     """The activity that compares what Temporal has closed with what the log tells."""
 
-    def __init__(self, client: Client, event_log: EventLog, task_queue: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        event_log: EventLog,
+        task_queue: str,
+        deliver_all: Callable[[], Awaitable[None]],
+    ) -> None:
         self._client = client
         self._event_log = event_log
         self._task_queue = task_queue
+        self._deliver_all = deliver_all
         self._known: dict[Run, datetime] = {}
 
     async def start(self) -> None:
@@ -64,13 +75,20 @@ class EventReconciler:
 
     @activity.defn
     async def reconcile_events(self) -> None:
-        """Look every other second, without end; a fault only puts a look off."""
+        """Look every other second, without end; a fault only puts a look off.
+
+        Every minute also whether each subscription has its delivery.
+        """
         seen = Reconciled(whole_until=datetime.now(UTC) - A_FIRST_LOOK_BACK)
         if details := activity.info().heartbeat_details:
             seen = Reconciled.model_validate(details[0])
+        deliveries_due = time.monotonic()
         async with heartbeating(seen) as beat:
             while True:
                 began = datetime.now(UTC)
+                if time.monotonic() >= deliveries_due:
+                    deliveries_due = time.monotonic() + DELIVERIES_EVERY
+                    await self._deliver_all()
                 try:
                     added = await self._look(seen.whole_until - OVERLAP)
                     seen = Reconciled(whole_until=began, appended=seen.appended + added)

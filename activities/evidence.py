@@ -4,6 +4,8 @@ Before a change leaves, a snapshot is taken of what will tell afterwards whether
 carried out; a look then compares. Where nothing can be told, nothing is claimed.
 """
 
+from datetime import UTC, datetime
+
 from pydantic import JsonValue
 
 from taskfish.errors import PermanentError
@@ -23,6 +25,8 @@ _POWER_STATE_OF = {
 }
 
 Snapshot = dict[str, JsonValue]
+RESETS, SEEN_AT = "Resets", "SeenAt"
+"""What a reset's snapshot has besides: the system's URI, and when it was looked at."""
 
 
 async def snapshot(connection: Connection, change: Change) -> Snapshot | None:
@@ -40,13 +44,26 @@ async def snapshot(connection: Connection, change: Change) -> Snapshot | None:
 
 async def _snapshot(connection: Connection, change: Change) -> Snapshot | None:
     if _shows_as_reset(change):
-        return _part(await connection.read(owner_of_action(change.uri)), _RESET_SHOWS)
+        return await _before_reset(connection, owner_of_action(change.uri))
     if change.method == "DELETE":
         return _part(await connection.read(change.uri), _IDENTITY)
     if change.method == "POST" and "/Actions/" not in change.uri:
         members = _members(await connection.read(change.uri))
         return None if members is None else {"Members": list(members)}
     return None
+
+
+async def _before_reset(connection: Connection, system: str) -> Snapshot:
+    seen_at = datetime.now(UTC).isoformat()
+    shown = _part(await connection.read(system), _RESET_SHOWS)
+    return {RESETS: system, SEEN_AT: seen_at, **shown}
+
+
+def without_marks(before: Snapshot) -> Snapshot:
+    """Return a reset's snapshot of a system that another reset is about to change:
+    what it shows tells nothing.
+    """
+    return {name: before[name] for name in before if name not in _RESET_SHOWS}
 
 
 def can_tell(change: Change) -> bool:
@@ -125,8 +142,10 @@ async def _reset(
         "LastResetTime" in before
         and now.get("LastResetTime") != before["LastResetTime"]
     )
-    reached = power_state is not None and (
-        before.get("PowerState") != power_state == now.get("PowerState")
+    reached = (
+        "PowerState" in before
+        and power_state is not None
+        and (before["PowerState"] != power_state == now.get("PowerState"))
     )
     if reached or (was_reset and power_state is None):
         return Answered(answer=_success())

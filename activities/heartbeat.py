@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from pydantic import BaseModel
@@ -13,10 +13,14 @@ Beat = Callable[[BaseModel], None]
 """Tells Temporal the newest details, at once."""
 
 
+Details = BaseModel | Callable[[], BaseModel]
+"""What a beat tells, or what is asked for that at each beat: it changes too often."""
+
+
 @asynccontextmanager
-async def heartbeating(details: BaseModel | None = None) -> AsyncIterator[Beat]:
+async def heartbeating(details: Details | None = None) -> AsyncIterator[Beat]:
     """Beat for as long as the block runs; give a function that changes the details."""
-    newest: list[BaseModel] = [details] if details is not None else []
+    newest: list[Details] = [details] if details is not None else []
 
     def beat(changed: BaseModel) -> None:
         newest[:] = [changed]
@@ -47,9 +51,10 @@ def _only_the_worker_stops() -> bool:
     return activity.is_worker_shutdown() and not is_requested
 
 
-async def _beat_regularly(newest: list[BaseModel]) -> None:
+async def _beat_regularly(newest: Sequence[Details]) -> None:
     timeout = activity.info().heartbeat_timeout
     assert timeout is not None, "a heartbeating activity needs a heartbeat time-out"
     while True:
-        activity.heartbeat(*newest)
+        told = [each if isinstance(each, BaseModel) else each() for each in newest]
+        activity.heartbeat(*told)
         await asyncio.sleep(timeout.total_seconds() / 2)

@@ -26,6 +26,8 @@ KEPT_FOR = timedelta(days=30)
 REQUESTS_KEPT_FOR = timedelta(days=400)
 """Longer than any namespace keeps a task: a key is forgotten with its task, or by then
 if Temporal has removed the task by itself."""
+ENDS_KEPT_FOR = timedelta(minutes=10)
+"""Longer than visibility takes to know that a task was cancelled or removed."""
 LONGEST_START = timedelta(minutes=10)
 """After which a task that was to use kept secrets has started, or never will."""
 
@@ -72,7 +74,8 @@ class HousekeepingActivities:
         with as_application_errors("housekeeping"):
             await self._journal.prune(now - KEPT_FOR)
             await self._monitor_reads.prune(now - KEPT_FOR)
-            await self._requests.prune(now - REQUESTS_KEPT_FOR)
+            ended = now - ENDS_KEPT_FOR
+            await self._requests.prune(now - REQUESTS_KEPT_FOR, ended)
             await self._prune_audit(now)
             await self._prune_events(now)
             await self._open_places.sweep(now - LEAST_PLACE)

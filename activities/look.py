@@ -9,6 +9,7 @@ from temporalio import activity
 from activities.errors import as_application_errors
 from activities.evidence import can_tell, find_result, is_unchanged
 from activities.heartbeat import heartbeating
+from activities.other_resets import was_reset_since
 from activities.submission import (
     NotSent,
     Submission,
@@ -28,6 +29,7 @@ from taskfish.store.journal import Journal, JournalEntry, JournalKey
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
+_RESET_BY_ANOTHER = "another task has reset the machine since"
 CLOCK_SKEW = timedelta(seconds=2)
 """How much earlier than our sending a source's task may seem to have started."""
 
@@ -117,6 +119,8 @@ class LookActivities:
                     if task is not None:
                         return task
                 result = await find_result(connection, change, entry.before)
+                if result is not None and await self._may_be_anothers(request, entry):
+                    return Unknown(reason=f"{request.reason}; and {_RESET_BY_ANOTHER}")
                 if result is not None:
                     return await self._keep(request, entry, result)
                 if not request.task_is_lost and await is_unchanged(
@@ -157,6 +161,11 @@ class LookActivities:
             if uri and await self._journal.follows(source, uri, started):
                 return True
         return False
+
+    async def _may_be_anothers(self, request: LookRequest, entry: JournalEntry) -> bool:
+        """Say whether what is seen may come from another task's reset of the system."""
+        before = entry.before if isinstance(entry.before, dict) else {}
+        return await was_reset_since(self._journal, request.key, request.source, before)
 
     async def _keep(
         self, request: LookRequest, entry: JournalEntry, answered: Answered

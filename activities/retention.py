@@ -24,10 +24,9 @@ TASKS_QUERY = (
     "AND ExecutionStatus != 'ContinuedAsNew'"
 )
 """What is a task (contracts.md 4)."""
-MOST_A_SWEEP = 500
 AT_ONCE = 8
 """Removals begun at once: Temporal has more to do than to delete."""
-_PAGE_SIZE = 500
+PAGE_SIZE = 500
 
 
 class EndedTasks(BaseModel):
@@ -68,43 +67,46 @@ class RetentionActivities:
 
     @activity.defn
     async def remove_expired(self) -> int:
-        """Remove tasks whose time has passed, 500 at most; return how many went."""
+        """Remove all tasks whose time has passed; return how many went.
+
+        However many end in a minute, what is due goes: a sweep that lasts longer than
+        that is not started a second time.
+        """
         with as_application_errors("retention"):
             options = await self._service_settings.read()
             if options.kept_for is None:
                 return 0
             before = self._clock() - options.kept_for
-            return await self._remove(EndedTasks(ended_before=before), MOST_A_SWEEP)
+            return await self._remove(EndedTasks(ended_before=before))
 
     @activity.defn
     async def remove_ended(self, wanted: EndedTasks) -> int:
         """Remove all of these tasks, however many; return how many went."""
         with as_application_errors("retention"):
-            return await self._remove(wanted, None)
+            return await self._remove(wanted)
 
-    async def _remove(self, wanted: EndedTasks, limit: int | None) -> int:
+    async def _remove(self, wanted: EndedTasks) -> int:
+        """Remove them in Temporal's order, the last ended first: it knows no other."""
         removed = 0
         async with heartbeating():
-            async for batch in self._batches(wanted, limit):
+            async for batch in self._batches(wanted):
                 removing = (self._removal.begin(*run) for run in batch)
                 removed += sum(await asyncio.gather(*removing))
         return removed
 
-    async def _batches(
-        self, wanted: EndedTasks, limit: int | None
-    ) -> AsyncIterator[list[Run]]:
+    async def _batches(self, wanted: EndedTasks) -> AsyncIterator[list[Run]]:
         batch: list[Run] = []
-        async for run in self._runs(wanted, limit):
+        async for run in self._runs(wanted):
             batch.append(run)
             if len(batch) == AT_ONCE:
                 yield batch
                 batch = []
         yield batch
 
-    async def _runs(self, wanted: EndedTasks, limit: int | None) -> AsyncIterator[Run]:
+    async def _runs(self, wanted: EndedTasks) -> AsyncIterator[Run]:
         try:
             async for run in self._client.list_workflows(
-                wanted.query, page_size=_PAGE_SIZE, limit=limit, rpc_timeout=RPC_TIMEOUT
+                wanted.query, page_size=PAGE_SIZE, rpc_timeout=RPC_TIMEOUT
             ):
                 yield run.id, run.run_id
         except (RPCError, RuntimeError) as error:

@@ -12,11 +12,12 @@ from temporalio import activity
 from temporalio.client import Client
 
 from activities.errors import answer_to, as_application_errors
-from activities.evidence import Snapshot, is_reset, snapshot
+from activities.evidence import Snapshot, is_reset, snapshot, without_marks
 from activities.finishing import finish
 from activities.heartbeat import heartbeating
 from activities.held_back import held_back
 from activities.machine_state import MachineState
+from activities.other_resets import is_reset_under_way
 from activities.reset_gate import ResetGate
 from taskfish.errors import (
     AnswerLostError,
@@ -179,7 +180,7 @@ class SubmitActivities:
         """
         change = await self._change_to_send(request)
         try:
-            before = await snapshot(connection, change)
+            before = await self._seen_before(connection, request, change)
             if request.expected is not None and before != request.expected:
                 return Unknown(reason="another object has taken its place since")
             async with connection.turn():
@@ -196,6 +197,20 @@ class SubmitActivities:
         if isinstance(submission, Answered):
             await self._machine_state.refresh(request.source, change.uri)
         return submission
+
+    async def _seen_before(
+        self, connection: Connection, request: SubmitRequest, change: Change
+    ) -> Snapshot | None:
+        """Return what is to tell of the change later; of a reset nothing while another
+        one is under way.
+        """
+        key, source = request.key, request.source
+        system = owner_of_action(change.uri)
+        is_unsettled = is_reset(change) and await is_reset_under_way(
+            self._journal, key, source, system
+        )
+        before = await snapshot(connection, change)
+        return without_marks(before) if before and is_unsettled else before
 
     async def _send_now(
         self,

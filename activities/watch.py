@@ -7,17 +7,22 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
+from activities.source_events import SourceEvents
 from activities.sources import SourceActivities
 from taskfish.errors import SourceUnknownError, TaskfishError
 from taskfish.plugins.connections import Connections
 
 
 class Health(BaseModel):
-    """What the watcher last saw: the heartbeat's details."""
+    """What the watcher last saw: the heartbeat's details.
+
+    `events` says how the subscription to the source's events stands.
+    """
 
     answers: bool
     members: int
     error: str = ""
+    events: str = ""
 
 
 class WatchActivities:
@@ -27,12 +32,14 @@ class WatchActivities:
         self,
         connections: Connections,
         sources: SourceActivities,
+        events: SourceEvents,
         *,
         health_check: float,
         inventory_refresh: float,
     ) -> None:
         self._connections = connections
         self._sources = sources
+        self._events = events
         self._health_check = health_check
         self._inventory_refresh = inventory_refresh
 
@@ -48,15 +55,18 @@ class WatchActivities:
                     if not refused and time.monotonic() >= due:
                         due = time.monotonic() + self._inventory_refresh
                         members = await self._sources.read_inventory(source_id)
-                        health = Health(answers=True, members=members)
+                        events = await self._events.keep(source_id)
+                        health = Health(answers=True, members=members, events=events)
                     elif not refused:
                         await self._check(source_id)
-                        health = Health(answers=True, members=health.members)
+                        health = health.model_copy(
+                            update={"answers": True, "error": ""}
+                        )
                 except SourceUnknownError:
                     return
                 except TaskfishError as error:
-                    health = Health(
-                        answers=False, members=health.members, error=str(error)
+                    health = health.model_copy(
+                        update={"answers": False, "error": str(error)}
                     )
                 beat(health)
                 await asyncio.sleep(self._health_check)

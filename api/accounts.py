@@ -14,6 +14,7 @@ from api.errors import refuse
 from api.etags import check_if_match, etag_of, versioned_response
 from api.gateway import Gateway, gateway_of
 from api.logins import bootstrap_account
+from api.owned_tasks import refuse_owner
 from api.privileges import require_properties
 from api.responses import resource_response
 from taskfish.errors import RequestRefusedError
@@ -60,7 +61,10 @@ async def add_account(
     body: dict[str, JsonValue] = Depends(json_body),
     gateway: Gateway = Depends(gateway_of),
 ) -> Response:
-    """Make an account: 201 with Location and the account; 409 if the name is taken."""
+    """Make an account: 201 with Location and the account.
+
+    409 if the name is taken, or an earlier account of that name has left tasks.
+    """
     new = checked(NewAccountBody, body, READ_ONLY)
     account = Account(
         name=new.user_name,
@@ -72,6 +76,9 @@ async def add_account(
     )
     administrator = bootstrap_account(gateway.settings)
     taken = administrator is not None and administrator.name == account.name
+    taken = taken or await gateway.accounts.get(account.name) is not None
+    if not taken:
+        await refuse_owner(gateway.temporal, account.name)
     if taken or not await gateway.accounts.add(account):
         raise refuse(
             "ResourceAlreadyExists", "ManagerAccount", "UserName", account.name

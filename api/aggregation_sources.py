@@ -20,6 +20,7 @@ from api.responses import resource_response
 from api.source_tasks import NewSourceTask
 from api.starting import start_once
 from api.task_removal import remove_ended_tasks
+from api.unsubscribing import unsubscribing
 from taskfish.errors import RequestRefusedError, TemporalUnavailableError
 from taskfish.redfish.requests import (
     NewSourceBody,
@@ -151,8 +152,9 @@ async def remove_source(
     if await gateway.sources.behind(source_id):
         text = f"Other sources are reached through {source_id}."
         raise refuse("ResourceInUse", text=text, resolution="Delete those first.")
-    if not await gateway.sources.remove(source_id, seen=seen):
-        raise await _changed_meanwhile(gateway, source_id)
+    async with unsubscribing(gateway, source_id):
+        if not await gateway.sources.remove(source_id, seen=seen):
+            raise await _changed_meanwhile(gateway, source_id)
     if gateway.settings.remove_tasks_with_source:
         await _remove_tasks(gateway, source_id)
     return Response(status_code=204)

@@ -1,7 +1,8 @@
 """Composition root of the northbound API: settings → store, plugins, Temporal → app."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -18,15 +19,20 @@ from api import (
     aggregation_sources,
     codec,
     codec_login,
+    event_service,
     gateway_manager,
     json_schemas,
     log_services,
     login,
     openapi,
     registries,
+    server_sent_events,
     service_root,
     session_service,
     sessions,
+    southbound_events,
+    subscription_actions,
+    subscriptions,
     task_actions,
     task_monitors,
     task_service,
@@ -39,12 +45,16 @@ from api.baremetal import routes as baremetal
 from api.baremetal.door import Door
 from api.conditional_get import ConditionalGet
 from api.errors import add_error_handlers, refuse
+from api.event_streams import EventStreams
 from api.front import METHODS, Front
 from api.gateway import Gateway
 from api.header_limits import HeaderLimits
 from api.logins import Logins
 from api.privileges import privileged
 from api.query_options import only_known_options
+from api.source_tokens import SourceTokens
+from api.task_limits import TaskLimits
+from api.task_list import TaskList
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.encryption import Keyring
@@ -57,6 +67,7 @@ from taskfish.store.accounts import Accounts, AccountSettings
 from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
+from taskfish.store.event_service import EventServiceSettings
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
 from taskfish.store.monitor_reads import MonitorReads
@@ -66,7 +77,10 @@ from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service import ServiceFacts
 from taskfish.store.service_settings import ServiceSettings
 from taskfish.store.sessions import Sessions, SessionSettings
+from taskfish.store.source_subscriptions import SourceSubscriptions
 from taskfish.store.sources import Sources
+from taskfish.store.subscriptions import Subscriptions
+from taskfish.store.task_news import TaskNews
 from taskfish.store.turns import Turns
 from taskfish.temporal import connect
 
@@ -83,6 +97,10 @@ PARTS = (
     tasks,
     task_actions,
     task_monitors,
+    event_service,
+    subscriptions,
+    subscription_actions,
+    server_sent_events,
     update_service,
     registries,
     json_schemas,
@@ -92,7 +110,13 @@ PARTS = (
     aggregated,
 )
 """What lies behind the login."""
-OPEN = (service_root.router, login.router, openapi.router, codec_login.router)
+OPEN = (
+    service_root.router,
+    login.router,
+    openapi.router,
+    codec_login.router,
+    southbound_events.router,
+)
 """What is open without login (contracts.md 7)."""
 
 
@@ -113,9 +137,14 @@ def create_app(
         client = temporal or await connect(keyring, lazy=True)
         gateway = open_gateway(settings, store, client)
         app.state.gateway = gateway
+        looking_after = asyncio.create_task(gateway.streams.run())
         try:
             yield
         finally:
+            looking_after.cancel()
+            with suppress(asyncio.CancelledError):
+                await looking_after
+            await gateway.streams.close()
             await gateway.connections.aclose()
             await gateway.trail.close()
             await store.close()
@@ -141,12 +170,14 @@ def create_app(
 
 def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     """Put together what the routes work with."""
-    sources = Sources(store)
+    sources, subscriptions = Sources(store), SourceSubscriptions(store)
     monitor_reads, event_log = MonitorReads(store), EventLog(store)
-    audit_log = AuditLog(store)
+    reader, audit_log = TaskReader(client), AuditLog(store)
     account_settings = AccountSettings(store, settings)
     accounts_kept = Accounts(store, account_settings)
     session_settings = SessionSettings(store, settings)
+    sessions_kept = Sessions(store, session_settings, settings.max_sessions)
+    event_settings, subscribed = EventServiceSettings(store), Subscriptions(store)
     adapters = {
         ConnectionMethod.ODIM: odim.connect,
         ConnectionMethod.REDFISH: redfish.connect,
@@ -154,8 +185,11 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     return Gateway(
         settings=settings,
         temporal=client,
-        tasks=TaskReader(client),
+        tasks=reader,
+        task_list=TaskList(client, reader, event_log, Requests(store), store.keyring),
+        event_log=event_log,
         starter=TaskStarter(client, settings.task_queue),
+        task_limits=TaskLimits(client, settings),
         connections=Connections(sources, adapters, settings, CALLS_SHARE),
         sources=sources,
         inventory=Inventory(store),
@@ -168,7 +202,7 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         accounts=accounts_kept,
         account_settings=account_settings,
         logins=Logins(accounts_kept, settings),
-        sessions=Sessions(store, session_settings, settings.max_sessions),
+        sessions=sessions_kept,
         session_settings=session_settings,
         service_settings=ServiceSettings(store, settings),
         removal=TaskRemoval(
@@ -181,6 +215,19 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         ),
         audit_log=audit_log,
         trail=AuditTrail(audit_log),
+        event_settings=event_settings,
+        subscriptions=subscribed,
+        streams=EventStreams(
+            settings,
+            event_log,
+            subscribed,
+            event_settings,
+            accounts_kept,
+            sessions_kept,
+        ),
+        task_news=TaskNews(store),
+        source_subscriptions=subscriptions,
+        source_tokens=SourceTokens(subscriptions, settings),
     )
 
 

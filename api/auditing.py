@@ -17,6 +17,7 @@ from api.gateway import Gateway
 from api.login_cookies import COOKIE
 from api.logins import bootstrap_account
 from taskfish.errors import StoreUnavailableError
+from taskfish.redfish.event_receiver import RECEIVER
 from taskfish.redfish.privileges import CODEC_DECODE
 from taskfish.redfish.resources import TASK_MONITORS, TASKS
 from taskfish.redfish.session_resources import SESSIONS
@@ -58,18 +59,27 @@ class Auditing:
             await self._app(scope, receive, send)
             return
 
-        status, headers = 500, Headers()
+        status, headers, is_noted = 500, Headers(), False
 
         async def watched(message: Message) -> None:
-            nonlocal status, headers
+            nonlocal status, headers, is_noted
             if message["type"] == "http.response.start":
                 status, headers = message["status"], Headers(raw=message["headers"])
+                if _goes_on(headers):
+                    is_noted = True
+                    await _note(scope, status, headers)
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
         finally:
-            await _note(scope, status, headers)
+            if not is_noted:
+                await _note(scope, status, headers)
+
+
+def _goes_on(answered: Headers) -> bool:
+    """Say whether an answer has no end by itself: it is noted when it begins."""
+    return answered.get("Content-Type", "").startswith("text/event-stream")
 
 
 async def _note(scope: Scope, status: int, answered: Headers) -> None:
@@ -111,8 +121,11 @@ def _event(
 ) -> AuditEvent | None:
     """Return what a request is remembered as, None if it is not.
 
-    `path` is the decoded one, by which it was routed.
+    `path` is the decoded one, by which it was routed. The events of sources are not:
+    one with an old token would fill the log.
     """
+    if path.startswith(f"{RECEIVER}/"):
+        return None
     if opens_session:
         failed = record.user is None and record.status in (403, *_LOGIN_REFUSED)
         return "Login" if record.status < 400 else "LoginFailed" if failed else None

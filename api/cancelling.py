@@ -25,6 +25,7 @@ async def delete_task(
     require_owner_or(user, view.owner)
     if not view.state.ended:
         return await _cancel(gateway, user, form, view)
+    await gateway.requests.add_end(user.name, view.id)
     if await gateway.removal.remove_run(*view.run):
         return Response(status_code=204)
     return await accepted_view(gateway, form, view)
@@ -59,6 +60,7 @@ async def _cancel(
             headers={"Allow": ", ".join(allowed)},
         )
     if not view.is_cancelling:
+        await gateway.requests.add_end(user.name, view.id)
         await TaskCommands(gateway.temporal, view).cancel(user.name)
         view = await gateway.tasks.read(*view.run) or view
     return await accepted_view(gateway, form, view)

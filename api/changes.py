@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from api.apply_times import apply_time_of
 from api.change_kinds import deadline_of, wait_of
 from api.change_request import ChangeRequest
-from api.conflicts import leave_turn, take_turn, turn_of
+from api.conflicts import is_forced_power_off, leave_turn, take_turn, turn_of
 from api.errors import RETRY_AFTER, refuse
 from api.etags import etags_in
 from api.gateway import Gateway
@@ -151,6 +151,8 @@ class _NewChange:
         self, gateway: Gateway, request: ChangeRequest, operation: OperationName
     ) -> None:
         self.owner = request.owner
+        self.source_id = request.source
+        self.always_starts = is_forced_power_off(request)
         self.wishes = request.wishes
         self.digest = digest_of(
             request.method, request.uri, request.body, request.headers, request.wishes

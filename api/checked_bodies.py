@@ -35,6 +35,16 @@ def checked_change(
     return checked(model, properties, read_only)
 
 
+def checked_action(model: type[Body], body: dict[str, JsonValue], action: str) -> Body:
+    """Return the model of an action's parameters; raise 400 with a message for each
+    fault.
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise RequestRefusedError(*messages_of(error, action)) from error
+
+
 def changed_names(body: dict[str, JsonValue]) -> list[str]:
     """Return the properties of a PATCH, without annotations: those are ignored."""
     return [name for name in body if not name.startswith("@odata.")]

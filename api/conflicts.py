@@ -36,7 +36,7 @@ async def turn_of(gateway: Gateway, request: ChangeRequest, wish: ConflictWish) 
     seconds = gateway.settings.queue_timeout if wish == "queue" else 0
     return Turn(
         systems=await _systems_of(gateway, request),
-        waits=wish != "allow" and not _is_forced_power_off(request),
+        waits=wish != "allow" and not is_forced_power_off(request),
         seconds=seconds,
         discreet=gateway.settings.owner_only,
     )
@@ -59,9 +59,9 @@ async def take_turn(
     turn = await turn_of(gateway, request, wish)
     if not turn.systems:
         return turn, ()
-    forced = _is_forced_power_off(request)
+    forced = is_forced_power_off(request)
     turns = gateway.turns
-    before = await turns.on(turn.systems) if forced and wish != "allow" else ()
+    before = await turns.on(turn.systems) if forced else ()
     await turns.take(turn.systems, task_id, token, first=forced)
     superseded: tuple[str, ...] = ()
     async with _checking(turns, token):
@@ -154,7 +154,7 @@ async def _graceful_resets(
     return tuple(found)
 
 
-def _is_forced_power_off(request: ChangeRequest) -> bool:
+def is_forced_power_off(request: ChangeRequest) -> bool:
     """Say whether a change cuts the power of a system."""
     operation = name_operation(request.method, request.uri)
     is_reset = operation.name == RESET_ACTION

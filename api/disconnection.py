@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from fastapi import Request
+from starlette.types import Receive
 
 Result = TypeVar("Result")
 
@@ -18,7 +19,7 @@ async def unless_gone(
     The request's body must have been read. Whatever ends the wait ends the work.
     """
     working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_until_gone(request))
+    leaving = asyncio.create_task(until_gone(request.receive))
     try:
         await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else None
@@ -29,6 +30,7 @@ async def unless_gone(
                 await task
 
 
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def until_gone(receive: Receive) -> None:
+    """Wait until the client has gone away."""
+    while (await receive())["type"] != "http.disconnect":
         pass

@@ -7,13 +7,19 @@ from temporalio.client import Client
 
 from activities.removal import TaskRemoval
 from api.audit_trail import AuditTrail
+from api.event_streams import EventStreams
 from api.logins import Logins
+from api.source_tokens import SourceTokens
+from api.task_limits import TaskLimits
+from api.task_list import TaskList
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
 from taskfish.plugins.connections import Connections
 from taskfish.settings import Settings
 from taskfish.store.accounts import Accounts, AccountSettings
 from taskfish.store.audit import AuditLog
+from taskfish.store.event_log import EventLog
+from taskfish.store.event_service import EventServiceSettings
 from taskfish.store.inventory import Inventory
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
@@ -22,7 +28,10 @@ from taskfish.store.secret_bodies import SecretBodies
 from taskfish.store.service import ServiceFacts
 from taskfish.store.service_settings import ServiceSettings
 from taskfish.store.sessions import Sessions, SessionSettings
+from taskfish.store.source_subscriptions import SourceSubscriptions
 from taskfish.store.sources import Sources
+from taskfish.store.subscriptions import Subscriptions
+from taskfish.store.task_news import TaskNews
 from taskfish.store.turns import Turns
 
 
@@ -33,7 +42,10 @@ class Gateway:
     settings: Settings
     temporal: Client
     tasks: TaskReader
+    task_list: TaskList
+    event_log: EventLog
     starter: TaskStarter
+    task_limits: TaskLimits
     connections: Connections
     sources: Sources
     inventory: Inventory
@@ -52,6 +64,12 @@ class Gateway:
     removal: TaskRemoval
     audit_log: AuditLog
     trail: AuditTrail
+    event_settings: EventServiceSettings
+    subscriptions: Subscriptions
+    streams: EventStreams
+    task_news: TaskNews
+    source_subscriptions: SourceSubscriptions
+    source_tokens: SourceTokens
 
 
 async def gateway_of(request: Request) -> Gateway:

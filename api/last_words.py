@@ -9,16 +9,21 @@ from workflows.task import TaskMemo
 
 @dataclass(frozen=True)
 class Killing:
-    """How a task was terminated: by whom, and how far it was, if that was noted."""
+    """How a task was terminated: by whom, and how far it was, if that was noted;
+    `words` are those that subscribers were told, if whoever killed it has left some.
+    """
 
     by: str = ""
     percent: int | None = None
+    words: Message | None = None
 
 
 def words_of_killed(
     task_id: str, request: TaskMemo, labels: TaskLabels, killing: Killing
 ) -> Message:
     """Say who has killed a task, what its source may still do, and how to look."""
+    if killing.words is not None and killing.words.resolution:
+        return killing.words
     how = f"killed by {killing.by}" if killing.by else "terminated in Temporal"
     said = task_message(
         "TaskAborted",

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from api.openapi_operations import OF_SOURCES, ROUTED, Operation
+from taskfish.redfish.event_resources import EVENT_STREAM
 from taskfish.redfish.links import ROOT
 from taskfish.redfish.messages import Message
 from taskfish.redfish.metadata import OEM_SCHEMA
@@ -26,7 +27,12 @@ router = APIRouter()
 _PLACE = re.compile(r"\{(\w+)\}")
 _REF = "#/components/schemas/{model}"
 _JSON, _XML, _YAML = "application/json", "application/xml", "application/yaml"
-_MEDIA_TYPES = {f"{ROOT}/$metadata": _XML, OEM_SCHEMA: _XML, OPENAPI: _YAML}
+_MEDIA_TYPES = {
+    f"{ROOT}/$metadata": _XML,
+    OEM_SCHEMA: _XML,
+    OPENAPI: _YAML,
+    EVENT_STREAM: "text/event-stream",
+}
 _STRING = {"type": "string"}
 _ERROR: Json = {
     "type": "object",

@@ -14,6 +14,21 @@ from taskfish.redfish.account_requests import (
     NewAccountBody,
 )
 from taskfish.redfish.account_resources import ACCOUNT_SERVICE, ACCOUNTS
+from taskfish.redfish.event_requests import (
+    EventServiceChange,
+    NewSubscriptionBody,
+    ResumeBody,
+    SubmittedEvent,
+    SubscriptionChange,
+)
+from taskfish.redfish.event_resources import (
+    RESUME,
+    SUBMIT_TEST_EVENT,
+    SUBSCRIPTIONS,
+    SUSPEND,
+    TEST_SUBSCRIPTION,
+)
+from taskfish.redfish.events import EVENT_SERVICE
 from taskfish.redfish.inventory import COLLECTIONS
 from taskfish.redfish.links import ROOT
 from taskfish.redfish.requests import (
@@ -86,6 +101,7 @@ _BY_METHOD = {
 }
 _SYSTEM = f"{ROOT}/Systems/{{member}}"
 _MEDIA = f"{ROOT}/Managers/{{member}}/VirtualMedia/{{media}}/Actions"
+_SUBSCRIPTION = f"{SUBSCRIPTIONS}/{{subscription_id}}"
 _VOLUMES = f"{_SYSTEM}/Storage/{{storage}}/Volumes"
 
 Operations = Mapping[str, Mapping[str, Operation]]
@@ -113,6 +129,18 @@ ROUTED: Operations = {
     SESSION_SERVICE: {"PATCH": Operation(SessionServiceChange)},
     SESSIONS: {"POST": Operation(LoginBody, (201,))},
     f"{SESSIONS}/{{session_id}}": {"DELETE": Operation(statuses=_NO_CONTENT)},
+    EVENT_SERVICE: {"PATCH": Operation(EventServiceChange)},
+    f"{EVENT_SERVICE}/Actions/{SUBMIT_TEST_EVENT}": {
+        "POST": Operation(SubmittedEvent, _NO_CONTENT)
+    },
+    f"{EVENT_SERVICE}/Actions/{TEST_SUBSCRIPTION}": {"POST": _ACTION},
+    SUBSCRIPTIONS: {"POST": Operation(NewSubscriptionBody, (201,))},
+    _SUBSCRIPTION: {
+        "PATCH": Operation(SubscriptionChange),
+        "DELETE": Operation(statuses=_NO_CONTENT),
+    },
+    f"{_SUBSCRIPTION}/Actions/{SUSPEND}": {"POST": _ACTION},
+    f"{_SUBSCRIPTION}/Actions/{RESUME}": {"POST": Operation(ResumeBody, _NO_CONTENT)},
     TASK_SERVICE: {"PATCH": Operation(TaskServiceBody)},
     f"{TASK_SERVICE}/Actions/TaskService.DeleteAllCompletedTasks": {"POST": _ACTION},
     f"{TASKS}/{{task_id}}": {"DELETE": _REMOVED},

@@ -13,6 +13,7 @@ from api.authentication import User, authenticated
 from api.errors import refuse
 from taskfish.errors import RequestRefusedError
 from taskfish.redfish.account_resources import ACCOUNTS
+from taskfish.redfish.event_resources import SUBSCRIPTIONS
 from taskfish.redfish.privileges import (
     CONFIGURE_MANAGER,
     CONFIGURE_SELF,
@@ -22,6 +23,7 @@ from taskfish.redfish.session_resources import SESSIONS
 from taskfish.settings import Settings
 
 _SESSION = re.compile(rf"{SESSIONS}/[^/]+")
+_SUBSCRIPTION = re.compile(rf"{SUBSCRIPTIONS}/[^/]+(/Actions/[^/]+)?")
 _OWN_ACCOUNT_METHODS = ("GET", "HEAD", "PATCH")
 """What is left while a password has to be changed (DSP0266, password management)."""
 _PASSWORD = "Password"
@@ -75,6 +77,11 @@ def require_owner_or(
         raise _refused([privilege])
 
 
+def sees_all_tasks(user: User, settings: Settings) -> bool:
+    """Say whether all tasks are there for the user, whoever has started them."""
+    return not settings.owner_only or CONFIGURE_MANAGER in user.privileges
+
+
 def may_see(user: User, owner: str, settings: Settings) -> bool:
     """Say whether a task is there for the user: in owner-only mode, only one's own.
 
@@ -90,7 +97,7 @@ def may_read_answer(user: User, owner: str) -> bool:
 
 def _check(user: User, uri: str, needed: frozenset[str]) -> None:
     held = user.privileges
-    if not (_is_own_account(user, uri) or _SESSION.fullmatch(uri)):
+    if not (_is_own_account(user, uri) or _is_somebodys_own(uri)):
         held -= {CONFIGURE_SELF}
     if not needed & held:
         raise _refused(needed)
@@ -104,14 +111,19 @@ def _check_password_change(user: User, method: str, uri: str) -> None:
 
 
 def _is_own_account(user: User, uri: str) -> bool:
-    """Say whether this is the user's own account: ConfigureSelf is for that, and for
-    one's own sessions; whose a session is, its route asks.
-    """
+    """Say whether this is the user's own account: ConfigureSelf is for that."""
     return uri == f"{ACCOUNTS}/{user.name}"
 
 
 def _password_change_required(user: User) -> RequestRefusedError:
     return refuse("PasswordChangeRequired", f"{ACCOUNTS}/{user.name}")
+
+
+def _is_somebodys_own(uri: str) -> bool:
+    """Say whether this is a session or a subscription: ConfigureSelf is for one's own
+    too, and whose it is, its route asks.
+    """
+    return bool(_SESSION.fullmatch(uri) or _SUBSCRIPTION.fullmatch(uri))
 
 
 def _refused(needed: Iterable[str]) -> RequestRefusedError:

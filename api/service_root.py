@@ -8,6 +8,7 @@ from api.gateway import Gateway, gateway_of
 from api.responses import resource_response
 from api.temporal_faults import TEMPORAL_FAULTS
 from taskfish.redfish.account_resources import ACCOUNT_SERVICE
+from taskfish.redfish.events import EVENT_SERVICE
 from taskfish.redfish.links import ROOT
 from taskfish.redfish.manager_resources import GATEWAY_MANAGER
 from taskfish.redfish.messages import base_message
@@ -72,6 +73,7 @@ async def root(gateway: Gateway = Depends(gateway_of)) -> Response:
             update_service=link(UPDATE_SERVICE),
             aggregation_service=link(AGGREGATION_SERVICE),
             tasks=link(TASK_SERVICE),
+            event_service=link(EVENT_SERVICE),
         )
     )
 
@@ -92,6 +94,7 @@ async def odata() -> Response:
         "ManagerProvidingService": GATEWAY_MANAGER,
         "AggregationService": AGGREGATION_SERVICE,
         "Tasks": TASK_SERVICE,
+        "EventService": EVENT_SERVICE,
     }
     entries = [{"name": "Service", "kind": "Singleton", "url": f"{ROOT}/"}] + [
         {"name": name, "kind": "Singleton", "url": url} for name, url in names.items()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 from pydantic import JsonValue
 
@@ -33,6 +34,12 @@ class NewSourceTask:
     body: dict[str, JsonValue]
     source: Source
     answer: Answer
+    always_starts: ClassVar[bool] = False
+
+    @property
+    def source_id(self) -> str:
+        """The source itself."""
+        return self.source.id
 
     @property
     def digest(self) -> bytes:

@@ -76,6 +76,14 @@ class NewTask(Protocol):
         """Who asks for it."""
 
     @property
+    def source_id(self) -> str:
+        """The source that it is about."""
+
+    @property
+    def always_starts(self) -> bool:
+        """Whether it starts however many tasks there are."""
+
+    @property
     def wishes(self) -> TaskWishes:
         """What the request's headers ask for."""
 
@@ -113,17 +121,21 @@ async def start_once(gateway: Gateway, new: NewTask) -> StartedTask:
     """Start the task; of a repeated Idempotency-Key return the one that it has started.
 
     Raises 422 for a key that came with another request, 409 naming the running task
-    for an Id in use, 503 while no task may start, and what the task itself raises.
+    for an Id in use, 503 while no task may start, or none more of its source or owner,
+    and what the task itself raises.
     """
     known = await _known(gateway, new)
     if isinstance(known, StartedTask):
         return known
     await refuse_if_disabled(gateway)
     await new.check()
-    claim = known or await _claim(gateway, new)
-    if isinstance(claim, StartedTask):
-        return claim
-    return await _start(gateway, new, claim)
+    async with gateway.task_limits.place(
+        new.source_id, new.owner, always=new.always_starts
+    ):
+        claim = known or await _claim(gateway, new)
+        if isinstance(claim, StartedTask):
+            return claim
+        return await _start(gateway, new, claim)
 
 
 async def _known(gateway: Gateway, new: NewTask) -> StartedTask | Claim | None:

@@ -8,6 +8,7 @@ from api.authentication import User, authenticated
 from api.bodies import json_body
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
+from api.killing import tell_of_kill
 from api.privileges import require_owner_or
 from api.responses import GET, resource_response, task_uri
 from api.task_access import visible_task
@@ -93,8 +94,10 @@ async def kill(
     _check_body(KILL, body)
     view = await visible_task(gateway, user, task_id)
     _check_open(KILL, view)
+    await gateway.requests.add_end(user.name, view.id)
     if not await TaskCommands(gateway.temporal, view).kill(user.name):
         raise _ended(KILL, view)
+    await tell_of_kill(gateway, view, user.name)
     return Response(status_code=204)
 
 

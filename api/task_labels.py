@@ -11,6 +11,7 @@ from taskfish.temporal import (
     TASK_OWNER,
     TASK_REQUEST_ID,
     TASK_RESOURCE_TYPE,
+    TASK_RESOURCES,
     TASK_SOURCE,
     TASK_STATE,
     TASK_TAGS,
@@ -35,6 +36,7 @@ class TaskLabels:
     resource_type: str = ""
     request_id: str | None = None
     tags: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
     plugin_task: str | None = None
 
     @property
@@ -74,5 +76,6 @@ def labels_of(attributes: TypedSearchAttributes) -> TaskLabels:
         resource_type=text(TASK_RESOURCE_TYPE),
         request_id=attributes.get(TASK_REQUEST_ID),
         tags=tuple(attributes.get(TASK_TAGS) or ()),
+        resources=tuple(attributes.get(TASK_RESOURCES) or ()),
         plugin_task=plugin_task and plugin_task.removeprefix(f"{source} "),
     )

@@ -17,7 +17,7 @@ from temporalio.service import RPCError
 from activities.completion import SUSPENDED_MEMO, Progress
 from activities.retention import TASKS_QUERY
 from api.task_history import TaskHistory
-from api.task_labels import TaskLabels, labels_of
+from api.task_labels import labels_of
 from api.task_view import (
     OpenMemo,
     TaskView,
@@ -54,7 +54,7 @@ _UNTOLD = (TaskState.CANCELLED, TaskState.EXCEPTION)
 _IS_OPEN = "ExecutionStatus = 'Running'"
 _NO_REASON = "it gave no reason"
 """Why a source refuses in runs of an earlier version, which kept only that it did."""
-_UNREADABLE = (KeyError, ValueError, RuntimeError, UndecryptableError)
+UNREADABLE = (KeyError, ValueError, RuntimeError, UndecryptableError)
 """What is raised for a memo or a result of another version, key or program."""
 _WAITING_ACTIVITIES = ("await_completion", "await_turn", "await_reset")
 
@@ -83,7 +83,7 @@ class TaskReader:
             return await self._view(description)
         except TaskGoneError:
             return None
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             logger.warning("%s cannot be read: %r", task_id, error)
             return unreadable_view(description)
 
@@ -100,27 +100,9 @@ class TaskReader:
             return _failure_answer(view, failure.cause)
         except RPCError as error:
             raise unread(error) from error
-        except _UNREADABLE:
+        except UNREADABLE:
             return failed_answer(view.messages[-1])
         return Answer.model_validate(result)
-
-    async def runs(
-        self, *, cancelled_too: bool = True
-    ) -> AsyncIterator[tuple[str, TaskLabels]]:
-        """Yield the Id and the labels of each task: the open ones first, then the last
-        ended.
-        """
-        query = TASKS_QUERY
-        if not cancelled_too:
-            query += " AND ExecutionStatus != 'Canceled'"
-        found: set[str] = set()
-        try:
-            async for run in self._listed(query):
-                if run.id not in found:
-                    found.add(run.id)
-                    yield run.id, labels_of(run.typed_search_attributes)
-        except TEMPORAL_FAULTS as error:
-            raise unavailable(error) from error
 
     async def has_open_tasks(self, source_id: str) -> bool:
         """Say whether changes of a source are still under way.

@@ -1,13 +1,14 @@
 """Tasks as clients see them: the Task of a view, and what may be done to it."""
 
 import json
+from collections.abc import Sequence
 
 from fastapi.responses import Response
 from pydantic import JsonValue
 
 from api.accepted_modes import accepted_response
 from api.gateway import Gateway
-from api.monitor_expiry import monitor_is_there
+from api.monitor_expiry import monitors_there
 from api.responses import GET, monitor_uri, task_uri
 from api.task_view import TaskView
 from taskfish.redfish.apply_time import MAINTENANCE_WINDOW, OPERATION_APPLY_TIME
@@ -25,14 +26,27 @@ from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.secrecy import is_masked
 from taskfish.redfish.task import TaskState
 from taskfish.store.accounts import AcceptedForm
+from taskfish.store.service_settings import TaskServiceOptions
 
 SUSPEND, RESUME, KILL = "Taskfish.Suspend", "Taskfish.Resume", "Taskfish.Kill"
 
 
 async def task_resource(gateway: Gateway, view: TaskView) -> Task:
     """Return the Task resource of a view (Task v1.7.4)."""
+    (task,) = await task_resources(gateway, [view])
+    return task
+
+
+async def task_resources(gateway: Gateway, views: Sequence[TaskView]) -> list[Task]:
+    """Return the Task resources of many views, without a query for each."""
     options = await gateway.service_settings.read()
-    has_monitor = await monitor_is_there(gateway, view)
+    monitors = await monitors_there(gateway, views)
+    return [_task(gateway, view, options, view.run in monitors) for view in views]
+
+
+def _task(
+    gateway: Gateway, view: TaskView, options: TaskServiceOptions, has_monitor: bool
+) -> Task:
     created = view.created
     hides_payload = _hides_payload(gateway, view)
     return Task(
@@ -69,6 +83,7 @@ async def task_resource(gateway: Gateway, view: TaskView) -> Task:
                 request_id=view.labels.request_id,
                 plugin_task_uri=view.labels.plugin_task,
                 deadline=view.deadline,
+                workflow_uri=_workflow_uri(gateway, view),
             )
         ),
     )
@@ -116,6 +131,15 @@ def actions_of(view: TaskView) -> tuple[str, ...]:
 def _is_known_unabortable(view: TaskView) -> bool:
     ended_or_asked = view.state.ended or view.is_cancelling
     return view.abortable is False and not ended_or_asked
+
+
+def _workflow_uri(gateway: Gateway, view: TaskView) -> str | None:
+    """Return the page of Temporal's Web UI, if it is known where that is."""
+    origin = gateway.settings.temporal_ui_origin
+    if origin is None:
+        return None
+    place = f"{origin}/namespaces/{gateway.temporal.namespace}/workflows"
+    return f"{place}/{view.id}/{view.run_id}/history"
 
 
 def _actions(view: TaskView) -> TaskActions:

@@ -93,7 +93,7 @@ def _response(options: TaskServiceOptions) -> Response:
         name="Task Service",
         date_time=datetime.now(UTC).replace(microsecond=0),
         completed_task_over_write_policy=options.overwrite_policy,
-        life_cycle_event_on_task_state_change=False,
+        life_cycle_event_on_task_state_change=True,
         service_enabled=enabled,
         task_auto_delete_timeout_minutes=options.task_auto_delete_timeout_minutes,
         task_monitor_auto_expiry_seconds=options.task_monitor_auto_expiry_seconds,

@@ -24,6 +24,7 @@ from taskfish.redfish.operations import OperationName
 from taskfish.redfish.task import TaskState
 from taskfish.temporal import (
     MAX_SEARCH_ATTRIBUTE,
+    TASK_NAME,
     TASK_OPERATION,
     TASK_OWNER,
     TASK_REQUEST_ID,
@@ -203,6 +204,7 @@ def _lost_start(task_id: str) -> Exception:
 def _search_attributes(start: Start) -> TypedSearchAttributes:
     values: Mapping[Any, Any] = {
         TASK_STATE: TaskState.NEW.value,
+        TASK_NAME: start.memo.name[:MAX_SEARCH_ATTRIBUTE],
         TASK_OPERATION: start.operation.name,
         TASK_TARGET: start.memo.uri,
         TASK_RESOURCE_TYPE: start.operation.resource_type,

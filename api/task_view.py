@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.client import (
+    WorkflowExecution,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+)
 
 from activities.completion import Progress
 from api.last_words import Killing, words_of_killed
@@ -114,8 +118,9 @@ def open_view(
     said = [*_started(run, begun=labels.may_have_been_sent), *seen.messages]
     if state is TaskState.PENDING and not said and request.not_before is not None:
         said.append(_waits_until(run, request.not_before))
-    if state is TaskState.SUSPENDED and memo.suspended is not None:
-        text = f"The task %1 was paused by {memo.suspended}."
+    why = _why_paused(state, labels, memo, seen)
+    if why is not None:
+        text = f"The task %1 was paused {why}."
         said.append(task_message("TaskPaused", run.id, text=text))
     percent = max(seen.percent, memo.percent)
     is_unsent = _is_unsent(run, labels)
@@ -148,8 +153,43 @@ def open_view(
     )
 
 
+def listed_open_view(
+    run: WorkflowExecution,
+    request: TaskMemo,
+    memo: OpenMemo,
+    told: Message | None,
+    deadline: datetime | None,
+) -> TaskView:
+    """Return the view of a running task that was listed, not described: its state is
+    what its workflow has last shown, `told` the last that subscribers were told.
+    """
+    labels = labels_of(run.typed_search_attributes)
+    cancelling = labels.state is TaskState.CANCELLING and not memo.abort_refused
+    state = _open_state(labels, memo, None, cancelling=cancelling)
+    started = _started(run, begun=labels.may_have_been_sent)
+    stands_still = state is TaskState.PENDING or memo.suspended is not None
+    return TaskView(
+        id=run.id,
+        run_id=run.run_id,
+        first_run_id=_first_run_id(run),
+        request=request,
+        labels=labels,
+        state=state,
+        status=None,
+        started=run.start_time,
+        ended=None,
+        percent=memo.percent,
+        messages=(*started, *([told] if told and told not in started else [])),
+        deadline=None if stands_still else deadline,
+        is_cancelling=cancelling,
+        abort_refused=memo.abort_refused,
+        suspended=memo.suspended,
+        is_unsent=not labels.may_have_been_sent,
+    )
+
+
 def ended_view(
-    run: WorkflowExecutionDescription,
+    run: WorkflowExecution,
     request: TaskMemo,
     outcome: OutcomeMemo | None,
     killing: Killing | None,
@@ -191,7 +231,7 @@ def ended_view(
     )
 
 
-def unreadable_view(run: WorkflowExecutionDescription) -> TaskView:
+def unreadable_view(run: WorkflowExecution) -> TaskView:
     """Return the view of a run whose own words cannot be read here: by its status, and
     saying so.
     """
@@ -235,6 +275,22 @@ def _open_state(
     return progress.state
 
 
+def _why_paused(
+    state: TaskState, labels: TaskLabels, memo: OpenMemo, seen: Progress
+) -> str | None:
+    """Say by whom, or by what, a task is paused; None if it is not."""
+    if state is TaskState.SUSPENDED:
+        return f"by {memo.suspended or f'its source {labels.source}'}"
+    if state is not TaskState.INTERRUPTED:
+        return None
+    if seen.silent_since is None:
+        return f"because its source {labels.source} says that it is interrupted"
+    since = f"{seen.silent_since:%FT%TZ}"
+    return f"because its source {labels.source} is out of reach since {since}: " + (
+        seen.silence
+    )
+
+
 def _is_unsent(run: WorkflowExecutionDescription, labels: TaskLabels) -> bool:
     """Say whether nothing was sent, or nothing that arrived, and nothing is just now:
     between two tries no activity is pending, and before one no worker has taken it.
@@ -269,12 +325,12 @@ def _deadline(progress: Progress) -> datetime | None:
     return progress.as_of + timedelta(seconds=progress.left)
 
 
-def _started(run: WorkflowExecutionDescription, *, begun: bool) -> list[Message]:
+def _started(run: WorkflowExecution, *, begun: bool) -> list[Message]:
     """Say that it has started once it has: what only waits has not (TaskEvent 1.0)."""
     return [task_message("TaskStarted", run.id)] if begun else []
 
 
-def _waits_until(run: WorkflowExecutionDescription, moment: datetime) -> Message:
+def _waits_until(run: WorkflowExecution, moment: datetime) -> Message:
     text = (
         f"The task %1 waits for its maintenance window, which begins {moment:%FT%TZ}."
     )
@@ -290,5 +346,5 @@ def _cancelling(refused: str, *, is_unsent: bool) -> str:
     return "; it ends when its source has ended it."
 
 
-def _first_run_id(run: WorkflowExecutionDescription) -> str:
-    return run.raw_description.workflow_execution_info.first_run_id or run.run_id
+def _first_run_id(run: WorkflowExecution) -> str:
+    return run.raw_info.first_run_id or run.run_id

@@ -16,6 +16,7 @@ TaskfishError
 │   ├── UnreadableAnswerError    the source's answer is not what the protocol says
 │   ├── AbortRefusedError        the source does not abort its task
 │   ├── PauseRefusedError        the source does not pause its task, or resume it
+│   ├── SubscriptionRefusedError the source does not send us its events
 │   ├── SourceUnknownError       no such AggregationSource (any more)
 │   ├── TaskGoneError            the task was removed while it was read
 │   ├── SecretsGoneError         the secrets of a change were deleted before it was sent
@@ -124,6 +125,12 @@ class AbortRefusedError(PermanentError):
 
 class PauseRefusedError(PermanentError):
     """The source does not pause the task it was asked to pause, or to resume."""
+
+    message_key = "OperationNotAllowed"
+
+
+class SubscriptionRefusedError(PermanentError):
+    """The source has no events of its tasks, or does not send them to us."""
 
     message_key = "OperationNotAllowed"
 

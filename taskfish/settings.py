@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     ca: Path | None = None
     """PEM file: whom the command trusts as the API's certificate authority."""
     allow_local_addresses: bool = False
-    """Whether sources may be at loopback, link-local and such addresses."""
+    """Whether sources and subscribers may be at loopback, link-local and such."""
 
     audit_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """How long a record of the audit log is kept, in days."""
@@ -92,6 +92,19 @@ class Settings(BaseSettings):
 
     public_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] | None = None
     """Where BMCs and plugins reach this gateway to send it their events."""
+    kafka_brokers: str = ""
+    """Brokers of the bus of ODIM plugins, as host:port, comma-separated."""
+    kafka_topics: Annotated[str, Field(min_length=1)] = "TASK-EVENTS-TOPIC"
+    """Topics with the plugins' task events, comma-separated."""
+    kafka_group: Annotated[str, Field(min_length=1)] = "taskfish"
+    kafka_security_protocol: Literal[
+        "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"
+    ] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca: Path | None = None
+    """PEM file: whom the worker trusts as the brokers' certificate authority."""
     event_days: Annotated[int, Field(ge=1, le=3650)] = 7
     """How long an event is kept in the log, in days."""
     event_entries: Annotated[int, Field(ge=100, le=10_000_000)] = 200_000
@@ -155,6 +168,10 @@ class Settings(BaseSettings):
     """Whether removing a source removes its ended tasks too."""
     max_waiting_tasks: Annotated[int, Field(ge=1)] = 2000
     """Tasks that one worker process follows at once."""
+    max_tasks_per_source: Annotated[int, Field(ge=0)] = 1000
+    """How many tasks of one source may be open before no more start; 0 for any."""
+    max_tasks_per_account: Annotated[int, Field(ge=0)] = 10_000
+    """As max_tasks_per_source, for the tasks that one account has started."""
     max_concurrent_submits: Annotated[int, Field(ge=1)] = 500
 
     @field_validator("admin_password")

@@ -31,6 +31,7 @@ ENCODING = b"binary/aes-256-gcm"
 
 TASK_STATE = SearchAttributeKey.for_keyword("TaskState")
 TASK_STATUS = SearchAttributeKey.for_keyword("TaskStatus")
+TASK_NAME = SearchAttributeKey.for_keyword("TaskName")
 TASK_OPERATION = SearchAttributeKey.for_keyword("TaskOperation")
 TASK_TARGET = SearchAttributeKey.for_keyword("TaskTarget")
 TASK_RESOURCE_TYPE = SearchAttributeKey.for_keyword("TaskResourceType")

@@ -11,6 +11,7 @@ import worker
 from activities.sources import SourceActivities
 from taskfish.plugins.connection import Connection
 from taskfish.redfish.task import TaskReport
+from taskfish.store.event_log import EventLog
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
 from taskfish.store.reset_waits import ResetWaits
@@ -50,6 +51,7 @@ BOUNDARIES = {
     "announced": Boundary(ResetWaits, "announce"),
     "released": Boundary(ResetWaits, "forget", before=True),
     "watching": Boundary(SourceActivities, "watch", before=True),
+    "told": Boundary(EventLog, "end"),
 }
 
 

@@ -180,7 +180,8 @@ class PluginOperation(Orders):
         reason = _UNCHANGED if isinstance(submission, Unchanged) else submission.reason
         outcome = unknown_outcome(self._id, change.method, change.uri, reason)
         if self._is_overdue:
-            return overdue_outcome(self._id, outcome.messages[0].message)
+            why, *_ = outcome.messages
+            return overdue_outcome(self._id, why.message, why.resolution)
         return outcome
 
     def _unsent_outcome(self, reason: str, answer: Answer) -> Outcome:

@@ -1,13 +1,12 @@
 """How the API is served: TLS or loopback, its limits, and who is believed."""
 
-import ipaddress
-import socket
 import ssl
 from typing import Any
 
 import uvicorn
 
 from taskfish.cli.http_protocol import HEAD_BYTES, limited_protocol
+from taskfish.cli.loopback import is_loopback
 from taskfish.cli.server_certificate import server_context
 from taskfish.errors import ConfigurationError
 from taskfish.settings import Settings
@@ -40,7 +39,7 @@ def server_options(
 
     `app` makes the application, in the server's own process.
     """
-    context = _context(settings)
+    context = tls_context(settings)
     if context is None and settings.plain_http is None:
         _require_loopback(host, _PASSWORDS)
     if settings.baremetal_auth == "none":
@@ -64,7 +63,7 @@ def server_options(
     }
 
 
-def _context(settings: Settings) -> ssl.SSLContext | None:
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
     """Return the TLS of the settings, None for plain HTTP."""
     match settings.tls_cert, settings.tls_key:
         case None, None:
@@ -79,20 +78,11 @@ def _context(settings: Settings) -> ssl.SSLContext | None:
 
 def _require_loopback(host: str, why: str) -> None:
     """Raise ConfigurationError if what is served would leave this machine."""
-    if host and all(map(_is_loopback, _addresses(host))):
-        return
-    raise ConfigurationError(why.format(host=host or "(any)"))
-
-
-def _addresses(host: str) -> list[str]:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        if host and is_loopback(host):
+            return
     except OSError as error:
         raise ConfigurationError(
             f"--host {host} is no address of this machine: {error.strerror}"
         ) from error
-    return [str(address[0]) for *_, address in found]
-
-
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address).is_loopback
+    raise ConfigurationError(why.format(host=host or "(any)"))

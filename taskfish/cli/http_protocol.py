@@ -13,6 +13,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from taskfish.redfish.messages import base_message, error_body
+from taskfish.stopping import STOPPING
 
 HEAD_BYTES = 32 << 10
 """The longest request line with its headers."""
@@ -34,7 +35,7 @@ class LimitedProtocol(H11Protocol):
 
     `request_seconds` is from a request's first byte to its last, and how long the
     client may leave any of what it is sent unread. Of `most_connections` one more is
-    answered 503.
+    answered 503. An answer that has no end by itself is told when the server stops.
     """
 
     request_seconds: float
@@ -45,6 +46,12 @@ class LimitedProtocol(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._cut: asyncio.TimerHandle | None = None
         self._refused = False
+        self._stopping = asyncio.Event()
+        self._serve, self.app = self.app, self._serve_until_stopped
+
+    async def _serve_until_stopped(self, scope: Any, receive: Any, send: Any) -> Any:
+        scope.setdefault("extensions", {})[STOPPING] = self._stopping
+        return await self._serve(scope, receive, send)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a request from the beginning, unless there are too many already."""
@@ -95,6 +102,7 @@ class LimitedProtocol(H11Protocol):
 
     def shutdown(self) -> None:
         """Close an idle connection soon, also one whose client does not end its TLS."""
+        self._stopping.set()
         super().shutdown()
         self._close_soon()
 

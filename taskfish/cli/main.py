@@ -124,6 +124,18 @@ def worker() -> None:
     asyncio.run(composition.main(load_settings()))
 
 
+@app.command()
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print it for programs.")
+    ] = False,
+) -> None:
+    """Check the set-up of this environment, and say what to mend; 1 if it is wrong."""
+    from taskfish.cli.doctor import examine, show
+
+    raise typer.Exit(show(asyncio.run(examine()), as_json=as_json))
+
+
 @store_commands.command()
 def upgrade() -> None:
     """Bring the store to the newest schema; safe to repeat."""

@@ -36,6 +36,11 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
+def expiry_of(certificate: Path) -> datetime:
+    """Return when a certificate ends; raise ConfigurationError if it cannot be read."""
+    return _leaf(certificate).not_valid_after_utc
+
+
 def _leaf(file: Path) -> Certificate:
     content = _content("TASKFISH_TLS_CERT", file)
     try:

@@ -23,9 +23,11 @@ from taskfish.errors import (
     SourceUnreachableError,
     StoreUnavailableError,
 )
+from taskfish.plugins import subscribing
 from taskfish.plugins.abortable_actions import SYSTEMS, with_abortable_actions
 from taskfish.plugins.discovery import Discovery, discover
 from taskfish.plugins.protocol import Accepted, Answered, Change, ListedTask, Plugin
+from taskfish.redfish.event_receiver import EventReceiver
 from taskfish.redfish.links import PREFIXED_COLLECTIONS, LinkMap
 from taskfish.redfish.sources import Source, SourceAccess
 from taskfish.redfish.task import Answer, PluginTask, TaskReport, TaskState
@@ -137,6 +139,21 @@ class Connection:
             target = self.links.north_uri(listed.target) if listed.target else None
             report = self._report(listed.report)
             yield listed.model_copy(update={"target": target, "report": report})
+
+    async def subscribe(self, receiver: EventReceiver) -> str:
+        """Have the source send the events of its tasks; see `subscribing`."""
+        async with self._watched():
+            return await subscribing.subscribe(self.plugin, receiver)
+
+    async def is_subscribed(self, uri: str, destination: str) -> bool:
+        """Say whether a subscription is still there, and still ours."""
+        async with self._watched():
+            return await subscribing.is_subscribed(self.plugin, uri, destination)
+
+    async def unsubscribe(self, uri: str) -> None:
+        """Remove a subscription; one that is not there is as good."""
+        async with self._watched():
+            await subscribing.unsubscribe(self.plugin, uri)
 
     async def discover(self) -> Discovery:
         """Prove the credentials and read what the source has."""

@@ -103,6 +103,11 @@ class Emulator:
         else:
             self.machines[target].restart(reset_ids)
 
+    async def aclose(self) -> None:
+        """Send nothing to subscribers any more."""
+        for machine in self.machines.values():
+            await machine.publisher.aclose()
+
     def executions(
         self, machine: str | None = None, method: str | None = None
     ) -> list[Execution]:
@@ -233,12 +238,15 @@ async def serve(
         for app, name, port in zip(apps, names, wanted, strict=False)
     ]
     async with listen(services, host, tls) as (url, *bmcs):
-        yield Addresses(
-            plugin=url,
-            bmcs=bmcs,
-            control=f"{url}/emulator",
-            systems=list(emulator.plugin.machines),
-        )
+        try:
+            yield Addresses(
+                plugin=url,
+                bmcs=bmcs,
+                control=f"{url}/emulator",
+                systems=list(emulator.plugin.machines),
+            )
+        finally:
+            await emulator.aclose()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

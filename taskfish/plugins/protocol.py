@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from taskfish.redfish.task import Answer, PluginTask, TaskReport
 
 ChangeMethod = Literal["POST", "PATCH", "PUT", "DELETE"]
+EventAccess = Literal["service", "calls", "none"]
 ABORTABLE_RESETS: tuple[str, ...] = ("GracefulShutdown", "GracefulRestart", "Nmi")
 """The ResetTypes that wait for the operating system, and may wait for ever."""
 
@@ -96,6 +97,9 @@ class Plugin(Protocol):
     """Whether `list_tasks` can find a task that our client never heard of."""
     sends_preconditions: bool
     """Whether If-Match of the caller reaches the source."""
+    events: EventAccess
+    """How it is subscribed to: by its EventService, which can be read, by calls of
+    its protocol's own, or not at all."""
     abortable_resets: tuple[str, ...]
     """The ResetTypes of a ComputerSystem.Reset that can be aborted under way."""
 

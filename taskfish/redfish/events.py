@@ -11,8 +11,15 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from taskfish.redfish.links import ROOT
-from taskfish.redfish.messages import Message, base_message, resource_message
+from taskfish.redfish.messages import (
+    Message,
+    base_message,
+    heartbeat_message,
+    resource_message,
+)
 from taskfish.redfish.schema import SCHEMA
+
+EVENT_SERVICE = f"{ROOT}/EventService"
 
 
 class EventKind(StrEnum):
@@ -21,6 +28,7 @@ class EventKind(StrEnum):
     ALERT = "Alert"
     RESOURCE_ADDED = "ResourceAdded"
     RESOURCE_REMOVED = "ResourceRemoved"
+    RESOURCE_UPDATED = "ResourceUpdated"
     STATUS_CHANGE = "StatusChange"
     OTHER = "Other"
 
@@ -57,15 +65,25 @@ class Event(BaseModel):
     concerns: tuple[str, ...] = ()
     owner: str | None = None
     task: TaskStep | None = None
+    given: dict[str, JsonValue] | None = None
 
 
 class LoggedEvent(BaseModel):
-    """An event in the log, at its position."""
+    """An event in the log, at its position.
+
+    What is told beside the log, behind what is at `position`, has an `id` of its own.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     position: int
     event: Event
+    id: str | None = None
+
+    @property
+    def event_id(self) -> str:
+        """EventId: the same however often the event is sent, and no other's."""
+        return self.id or str(self.position)
 
     def record(self, number: int) -> dict[str, JsonValue]:
         """Return Event.EventRecord; `number` is its place in the payload."""
@@ -73,7 +91,11 @@ class LoggedEvent(BaseModel):
         record: dict[str, JsonValue] = {
             "EventType": event.kind.value,
             "MemberId": str(number),
-            "EventId": str(self.position),
+            "EventId": self.event_id,
+        }
+        if event.given is not None:
+            return record | event.given
+        record |= {
             "EventTimestamp": written(event.at),
             "MessageId": message.message_id,
             "Message": message.message,
@@ -88,12 +110,17 @@ class LoggedEvent(BaseModel):
 
 def event_payload(events: Sequence[LoggedEvent], context: str) -> dict[str, JsonValue]:
     """Return the Event that is sent for some events, the last of which names it."""
+    records = [logged.record(number) for number, logged in enumerate(events)]
+    return event_frame(events[-1], context) | {"Events": list(records)}
+
+
+def event_frame(last: LoggedEvent, context: str) -> dict[str, JsonValue]:
+    """Return the Event that is sent, but for its Events; the last of them names it."""
     return {
         "@odata.type": SCHEMA.odata_type("Event"),
-        "Id": str(events[-1].position),
+        "Id": last.event_id,
         "Name": "Events",
         "Context": context,
-        "Events": [logged.record(number) for number, logged in enumerate(events)],
     }
 
 
@@ -115,9 +142,36 @@ def events_were_lost() -> Event:
         at=datetime.now(UTC),
         kind=EventKind.ALERT,
         message=base_message("EventBufferExceeded"),
-        origin=f"{ROOT}/EventService",
+        origin=EVENT_SERVICE,
         resource_type="EventService",
     )
+
+
+def heartbeat() -> Event:
+    """Return the event that only says that the gateway is at work."""
+    return Event(
+        at=datetime.now(UTC),
+        kind=EventKind.OTHER,
+        message=heartbeat_message("RedfishServiceFunctional"),
+        origin=EVENT_SERVICE,
+        resource_type="EventService",
+    )
+
+
+def subscription_terminated(subscription_id: str) -> Event:
+    """Return the last event that a subscriber gets, whose subscription has ended."""
+    return Event(
+        at=datetime.now(UTC),
+        kind=EventKind.OTHER,
+        message=base_message("SubscriptionTerminated"),
+        origin=subscription_uri(subscription_id),
+        resource_type="EventDestination",
+    )
+
+
+def subscription_uri(subscription_id: str) -> str:
+    """Return the URI of an EventDestination."""
+    return f"{EVENT_SERVICE}/Subscriptions/{subscription_id}"
 
 
 def written(moment: datetime) -> str:

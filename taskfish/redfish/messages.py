@@ -6,7 +6,7 @@ that an error has is decided here and nowhere else.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -115,6 +115,11 @@ _BASE: dict[str, Entry] = {
         "The value of property %1 does not go together with that of %2.",
         "Change one of the two.",
     ),
+    "PropertyValueIncorrect": Entry(
+        "Warning",
+        "The value '%2' of property %1 cannot be accepted.",
+        "Choose another value.",
+    ),
     "NoOperation": Entry(
         "Warning",
         "The body holds nothing to change.",
@@ -150,6 +155,16 @@ _BASE: dict[str, Entry] = {
         "The value '%1' of parameter %2 of action %3 is not one of the allowed values.",
         "Choose one of the allowed values.",
     ),
+    "ActionParameterValueFormatError": Entry(
+        "Warning",
+        "The value '%1' of parameter %2 of action %3 has the wrong form.",
+        "Send the parameter in the form that the action's schema gives.",
+    ),
+    "ActionParameterValueOutOfRange": Entry(
+        "Warning",
+        "The value '%1' of parameter %2 of action %3 is out of range.",
+        "Choose a value within the range.",
+    ),
     "ActionParameterValueConflict": Entry(
         "Warning",
         "The parameter '%1' with the value '%2' cannot be carried out here.",
@@ -161,10 +176,20 @@ _BASE: dict[str, Entry] = {
         "Send the request without query options that begin with $.",
         501,
     ),
+    "QueryCombinationInvalid": Entry(
+        "Warning",
+        "The query options cannot be given together.",
+        "Give each option once, and `only` without `$expand`.",
+    ),
     "QueryParameterValueFormatError": Entry(
         "Warning",
         "The value '%1' of the query parameter %2 has the wrong form.",
         "Send the parameter as a nextLink of the service has it.",
+    ),
+    "QueryParameterValueError": Entry(
+        "Warning",
+        "The value of the query parameter %1 asks for what there is not.",
+        "Ask for what the service lists.",
     ),
     "ResourceMissingAtURI": Entry(
         "Critical",
@@ -366,6 +391,19 @@ def resource_message(key: str) -> Message:
 def heartbeat_message(key: str) -> Message:
     """Build a message of the HeartbeatEvent registry: the gateway is at work."""
     return _build(HEARTBEAT_EVENT, key, (), None, None, ())
+
+
+def submitted_message(message_id: str, args: Sequence[str]) -> Message | None:
+    """Return a message that a client names by its id, whatever the version there.
+
+    None for one that none of our registries has; its places without arguments stay.
+    """
+    registry, _, key = message_id.partition(".")
+    key = key.rpartition(".")[2]
+    for name, entries in REGISTRIES.items():
+        if name.partition(".")[0] == registry and key in entries:
+            return _build(name, key, tuple(args), None, None, ())
+    return None
 
 
 def status_of(message: Message) -> int:

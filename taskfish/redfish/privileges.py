@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
+from taskfish.redfish.event_resources import EVENT_STREAM
 from taskfish.redfish.links import ROOT
+from taskfish.redfish.resources import WITH_TASKS, tasks_of
 from taskfish.redfish.schema import SCHEMA
 
 LOGIN = "Login"
@@ -38,15 +40,17 @@ _TASK_ACTION = re.compile(rf"({_TASK.pattern})/Actions/Oem/Taskfish\.(?P<action>
 _OWNER_ACTIONS = ("Suspend", "Resume")
 """What owners may do with their tasks; the routes ask who the owner is."""
 
+_TASKS_OF_MEMBER = re.compile(tasks_of(rf"{ROOT}/({'|'.join(WITH_TASKS)})/[^/]+"))
 _AUDIT = re.compile(rf"{ROOT}/Managers/taskfish/LogServices/Audit/Entries(/.*)?")
 """What tells who did what: the registry lets everybody read logs (contracts.md 7)."""
 
 CODEC_DECODE, CODEC_ENCODE = "/codec/decode", "/codec/encode"
 _BESIDE_REDFISH = {
+    EVENT_STREAM: {"GET": frozenset({LOGIN})},
     CODEC_DECODE: {"GET": frozenset({CONFIGURE_MANAGER})},
     CODEC_ENCODE: {"GET": frozenset({CONFIGURE_COMPONENTS})},
 }
-"""Rows of our own, for what lies outside the Redfish tree."""
+"""Rows of our own, for what no schema has a resource for."""
 _UNKNOWN = frozenset({CONFIGURE_MANAGER})
 Operations = Mapping[str, frozenset[str]]
 """Method → the privileges of which one is enough."""
@@ -157,8 +161,11 @@ def _resource_at(method: str, path: str) -> str | None:
 def _entity_at(path: str) -> str | None:
     """Return the type at a path; None for what neither the schemas nor we know.
 
-    A monitor is a Task; an ActionInfo may stand beside what it belongs to.
+    A monitor is a Task; an ActionInfo may stand beside what it belongs to. The tasks
+    of a member are a part of the collection of all.
     """
+    if _TASKS_OF_MEMBER.fullmatch(path):
+        return "TaskCollection"
     if _TASK.fullmatch(path):
         return "Task"
     kind = SCHEMA.kind_at(path)

@@ -278,13 +278,16 @@ def messages_of(
 ) -> list[Message]:
     """Turn what a model refused into messages; of an action's parameters if given."""
     messages: list[Message] = []
-    for problem in error.errors(include_url=False, include_context=False):
+    for problem in error.errors(include_url=False):
         name = "/".join(str(part) for part in problem["loc"])
         value = shown_value(name, problem["input"])
         kind = problem["type"]
         if kind == "extra_forbidden" and name in read_only:
             kind = "read_only"
         message = _message(kind, name, value, action)
+        if allowed := problem.get("ctx", {}).get("expected"):
+            how = f"Choose one of: {allowed}."
+            message = message.model_copy(update={"resolution": how})
         if message not in messages:
             messages.append(message)
     return messages
@@ -294,22 +297,27 @@ def _message(kind: str, name: str, value: str, action: str | None) -> Message:
     related = () if action else (f"#/{name}",)
     if kind == "missing" and action:
         return base_message("ActionParameterMissing", action, name)
+    if kind == "extra_forbidden" and action:
+        return base_message("ActionParameterUnknown", action, name)
     if kind == "missing":
         return base_message("PropertyMissing", name, related=related)
     if kind == "read_only":
         return base_message("PropertyNotWritable", name, related=related)
     if kind == "extra_forbidden":
         return base_message("PropertyUnknown", name, related=related)
+    if kind == "refused_value":
+        return base_message("PropertyValueIncorrect", name, value, related=related)
     if kind == "literal_error":
-        key = "ActionParameterValueNotInList" if action else "PropertyValueNotInList"
-    elif kind.startswith(("greater_than", "less_than")):
-        return base_message("PropertyValueOutOfRange", value, name, related=related)
+        fault = "NotInList"
+    elif kind.startswith(("greater_than", "less_than", "too_long")):
+        fault = "OutOfRange"
     elif kind.startswith("string_") and kind != "string_type":
-        return base_message("PropertyValueFormatError", value, name, related=related)
+        fault = "FormatError"
     else:
-        key = "ActionParameterValueTypeError" if action else "PropertyValueTypeError"
-    args = (value, name, action) if action else (value, name)
-    return base_message(key, *args, related=related)
+        fault = "TypeError"
+    if action:
+        return base_message(f"ActionParameterValue{fault}", value, name, action)
+    return base_message(f"PropertyValue{fault}", value, name, related=related)
 
 
 def _is_action(operation: str) -> bool:

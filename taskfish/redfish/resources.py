@@ -17,11 +17,18 @@ from taskfish.redfish.schema import SCHEMA
 TASK_SERVICE = f"{ROOT}/TaskService"
 TASKS = f"{TASK_SERVICE}/Tasks"
 TASK_MONITORS = f"{TASK_SERVICE}/TaskMonitors"
+WITH_TASKS = ("Systems", "Chassis", "Managers")
+"""The collections whose members have a collection of their tasks."""
 AGGREGATION_SERVICE = f"{ROOT}/AggregationService"
 AGGREGATION_SOURCES = f"{AGGREGATION_SERVICE}/AggregationSources"
 CONNECTION_METHODS = f"{AGGREGATION_SERVICE}/ConnectionMethods"
 UPDATE_SERVICE = f"{ROOT}/UpdateService"
 SIMPLE_UPDATE = f"{UPDATE_SERVICE}/Actions/UpdateService.SimpleUpdate"
+
+
+def tasks_of(uri: str) -> str:
+    """Return the URI of the tasks of a member and of all below it."""
+    return f"{uri}/Oem/Taskfish/Tasks"
 
 
 class RedfishModel(BaseModel):
@@ -119,6 +126,7 @@ class ServiceRoot(Resource):
     update_service: Link
     aggregation_service: Link
     tasks: Link
+    event_service: Link
 
 
 class Action(RedfishModel):
@@ -260,6 +268,7 @@ class TaskFacts(RedfishModel):
     request_id: str | None = None
     plugin_task_uri: str | None = None
     deadline: datetime | None = None
+    workflow_uri: str | None = None
 
 
 class TaskOem(RedfishModel):

@@ -47,6 +47,9 @@ class Schema:
         self.enumerations: dict[str, tuple[str, ...]] = {
             name: tuple(values) for name, values in facts["enumerations"].items()
         }
+        self.removable_types: frozenset[str] = frozenset(
+            name for name, *methods in facts["uris"].values() if "DELETE" in methods
+        )
         self._tree: dict[str, Any] = {}
         for pattern, (name, *methods) in facts["uris"].items():
             node = self._tree

@@ -17,6 +17,8 @@ from taskfish.redfish.resources import TASKS
 from taskfish.redfish.task import Outcome, TaskState
 
 END, REMOVED = "end", "removed"
+PROGRESS = "percent-"
+"""What the steps of a task's progress begin with."""
 _BEGUN = (TaskState.STARTING, TaskState.RUNNING, TaskState.SERVICE)
 _PAUSED = (TaskState.SUSPENDED, TaskState.INTERRUPTED)
 
@@ -53,8 +55,8 @@ class TaskSubject(BaseModel):
 
     def progressed(self, percent: int, at: datetime) -> Event:
         """Return the event of a task that is so far now."""
-        message = task_message("TaskProgressChanged", self.task_id, str(percent))
-        return self.changed(f"percent-{percent}", message, at, percent)
+        message = progress_message(self.task_id, percent)
+        return self.changed(f"{PROGRESS}{percent}", message, at, percent)
 
     def ended(self, outcome: Outcome, at: datetime) -> Iterator[Event]:
         """Yield the events of the task's end: what it has made or removed, and itself
@@ -125,3 +127,8 @@ class TaskStory:
             return None
         text = f"The task %1 is {state.value}, %2 percent complete."
         return task_message("TaskProgressChanged", task_id, f"{percent}", text=text)
+
+
+def progress_message(task_id: str, percent: int) -> Message:
+    """Return the message of a task that is so far."""
+    return task_message("TaskProgressChanged", task_id, str(percent))

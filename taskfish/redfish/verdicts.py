@@ -63,16 +63,13 @@ def cancelled_outcome(task_id: str, text: str) -> Outcome:
     )
 
 
-def overdue_outcome(task_id: str, text: str) -> Outcome:
+def overdue_outcome(task_id: str, text: str, how: str | None = None) -> Outcome:
     """End a task whose deadline has passed: 500 with OperationTimeout, since a 504
-    would look like a proxy's own (contracts.md 4). `text` says what is known of it.
+    would look like a proxy's own (contracts.md 4). `text` says what is known of it;
+    `how` is its resolution, if not the usual one.
     """
-    return failed_outcome(task_id, failed_answer(overdue_message(text), status=500))
-
-
-def overdue_message(text: str) -> Message:
-    """Return OperationTimeout with what is known of the change."""
-    return base_message("OperationTimeout", text=text)
+    message = base_message("OperationTimeout", text=text, resolution=how)
+    return failed_outcome(task_id, failed_answer(message, status=500))
 
 
 def with_words(outcome: Outcome, text: str, how: str | None = None) -> Outcome:

@@ -8,8 +8,11 @@ from sqlalchemy import Delete, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from taskfish.redfish.account_resources import ACCOUNTS
+from taskfish.redfish.events import resource_created, resource_removed
 from taskfish.settings import Settings
 from taskfish.store.database import Store
+from taskfish.store.event_log import tell_within
 from taskfish.store.kept_options import KeptOptions, Options
 from taskfish.store.tables import accounts, sessions
 
@@ -62,6 +65,11 @@ class Account(BaseModel):
     revision: int = 1
 
     @property
+    def uri(self) -> str:
+        """Where the gateway has it."""
+        return f"{ACCOUNTS}/{self.name}"
+
+    @property
     def locked(self) -> bool:
         """Whether too many logins have failed a short time ago."""
         return self.locked_until is not None and datetime.now(UTC) < self.locked_until
@@ -97,6 +105,7 @@ class Accounts:
         try:
             async with self._store.write() as connection:
                 await connection.execute(insert(accounts).values(**values))
+                await tell_within(connection, resource_created(account.uri))
         except IntegrityError:
             return False
         return True
@@ -128,6 +137,7 @@ class Accounts:
             removed = (await connection.execute(statement)).rowcount > 0
             if removed:
                 await connection.execute(_sessions_of(seen))
+                await tell_within(connection, resource_removed(seen.uri))
         return removed
 
     async def note_failure(self, name: str) -> None:

@@ -9,11 +9,14 @@ from contextlib import (
     nullcontext,
 )
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, TypeVar
 from zlib import crc32
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -21,6 +24,7 @@ from sqlalchemy import (
     event,
     func,
     literal,
+    make_url,
     select,
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -163,13 +167,48 @@ async def upgrade(url: str) -> None:
         await engine.dispose()
 
 
+async def schema_of(url: str) -> tuple[str | None, str | None]:
+    """Return the migration that a database is at, None if at none, and the newest.
+
+    A file that is not there is not made.
+    """
+    newest = ScriptDirectory.from_config(_migrations()).get_current_head()
+    if _is_no_file(url):
+        return None, newest
+    engine = _engine(url)
+    try:
+        with _translated():
+            async with _connected(
+                engine.execution_options(isolation_level="AUTOCOMMIT")
+            ) as connection:
+                return await connection.run_sync(_revision), newest
+    finally:
+        await engine.dispose()
+
+
+def _is_no_file(url: str) -> bool:
+    """Say whether a database would be a file that is not there."""
+    parts = make_url(url)
+    is_file = parts.get_backend_name() == "sqlite"
+    return is_file and not Path(parts.database or "").is_file()
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 def _upgrade(connection: Connection) -> None:
+    config = _migrations()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _migrations() -> Config:
     config = Config()
     config.set_main_option(
         "script_location", str(files("taskfish.store").joinpath("migrations"))
     )
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config
 
 
 def _engine(url: str) -> AsyncEngine:

@@ -1,24 +1,42 @@
 """The event log (D9): appended in an order that all readers see, read by cursors."""
 
-import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from taskfish.errors import TaskfishError
 from taskfish.redfish.events import Event, LoggedEvent, TaskStep
-from taskfish.redfish.task_events import END, REMOVED
+from taskfish.redfish.messages import Message
+from taskfish.redfish.task_events import (
+    END,
+    PROGRESS,
+    REMOVED,
+    progress_message,
+)
 from taskfish.store.database import Store, serialized
 from taskfish.store.tables import events
+from taskfish.store.together import Together
 
 Run = tuple[str, str]
 """Workflow id and run id."""
+
+
+class Told(BaseModel):
+    """What subscribers were told of a run: when it started, how far it is, what was
+    told last, and of its end.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    started_at: datetime | None = None
+    percent: int = 0
+    last: Message | None = None
+    end: Message | None = None
 
 
 class EventLog:
@@ -26,8 +44,12 @@ class EventLog:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: list[tuple[Sequence[Event], asyncio.Future[None]]] = []
-        self._appending = asyncio.Lock()
+        self._appending = Together(self._append_all)
+        self._told: list[Callable[[], None]] = []
+
+    def when_appended(self, tell: Callable[[], None]) -> None:
+        """Have somebody told, at once, whenever this object has appended."""
+        self._told.append(tell)
 
     async def append(self, *added: Event) -> None:
         """Append events, those of a task once: a step that is there stays as it is.
@@ -35,34 +57,18 @@ class EventLog:
         Nothing of a run comes after its end but its removal. What many ask for at once
         is one transaction, which the cancel of one of them does not break off.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((added, done))
-        async with self._appending:
-            if not done.done():
-                batch, self._waiting = self._waiting, []
-                await asyncio.shield(self._append_all(batch))
-        await done
+        await self._appending.ask(added)
 
-    async def _append_all(
-        self, batch: Sequence[tuple[Sequence[Event], asyncio.Future[None]]]
-    ) -> None:
-        """Append what several ask for, and tell each of them what came of it."""
-        failure: TaskfishError | None = None
-        try:
-            async with self._store.write() as connection:
-                await serialized(connection, events.name)
-                await append_within(
-                    connection, [event for added, _ in batch for event in added]
-                )
-        except TaskfishError as error:
-            failure = error
-        for _, done in batch:
-            if done.cancelled():
-                continue
-            if failure is None:
-                done.set_result(None)
-            else:
-                done.set_exception(failure)
+    async def _append_all(self, batch: Sequence[Sequence[Event]]) -> None:
+        together = [event for added in batch for event in added]
+        async with self._store.write() as connection:
+            await serialized(connection, events.name)
+            await append_within(connection, together)
+        self._tell()
+
+    def _tell(self) -> None:
+        for tell in self._told:
+            tell()
 
     async def end(self, ended: Sequence[Event], outcome: JsonValue) -> JsonValue | None:
         """Append the events of a task's end, the last of which is the end itself.
@@ -89,6 +95,7 @@ class EventLog:
                 return decided
             sealed = keyring.seal(json.dumps(outcome).encode())
             await append_within(connection, ended, outcome=sealed)
+        self._tell()
         return None
 
     async def after(self, position: int, limit: int = 500) -> list[LoggedEvent]:
@@ -134,6 +141,41 @@ class EventLog:
             rows = (await connection.execute(statement)).all()
         return {(row.task_id, row.run_id) for row in rows} & wanted
 
+    async def told_of(self, runs: Iterable[Run]) -> dict[Run, Told]:
+        """Return what was told of each of these runs, in two queries."""
+        wanted = set(runs)
+        of_task = events.c.task_id.in_({task_id for task_id, _ in wanted})
+        is_progress = events.c.step.startswith(PROGRESS)
+        progress = (
+            select(
+                events.c.task_id,
+                events.c.run_id,
+                func.max(events.c.percent).label("percent"),
+                func.max(events.c.position).label("position"),
+            )
+            .where(of_task, events.c.percent.is_not(None))
+            .group_by(events.c.task_id, events.c.run_id)
+        )
+        others = select(events).where(of_task, ~is_progress).order_by(events.c.position)
+        async with self._store.read() as connection:
+            furthest = (await connection.execute(progress)).all()
+            rows = (await connection.execute(others)).all()
+        told = {run: Told() for run in wanted}
+        positions = dict.fromkeys(wanted, 0)
+        for row in rows:
+            run = (row.task_id, row.run_id)
+            if run in told:
+                told[run] = _with_message(told[run], row._mapping)
+                positions[run] = row.position
+        for row in furthest:
+            run = (row.task_id, row.run_id)
+            if run in told:
+                update: dict[str, Any] = {"percent": row.percent}
+                if row.position > positions[run] and not _is_paused(told[run]):
+                    update["last"] = progress_message(row.task_id, row.percent)
+                told[run] = told[run].model_copy(update=update)
+        return told
+
     async def prune(self, before: datetime, keep: int) -> None:
         """Forget events from before a moment, and all but the newest `keep`.
 
@@ -169,6 +211,15 @@ async def append_within(
         await connection.execute(insert(events), rows)
 
 
+async def tell_within(connection: AsyncConnection, *told: Event) -> None:
+    """Append what a transaction has changed, as the last thing that it does.
+
+    Both are there or none is; and who holds the log's order waits for nothing else.
+    """
+    await serialized(connection, events.name)
+    await append_within(connection, told)
+
+
 async def _told(
     connection: AsyncConnection, runs: set[Run]
 ) -> defaultdict[Run, list[TaskStep]]:
@@ -194,8 +245,25 @@ def _is_new(step: TaskStep, told: Sequence[TaskStep]) -> bool:
         return False
     if any(each.step == END for each in told):
         return step.step == REMOVED
+    if not step.step.startswith(PROGRESS):
+        return True
     furthest = max((each.percent or 0 for each in told), default=0)
-    return step.percent is None or step.percent > furthest
+    return step.percent is not None and step.percent > furthest
+
+
+def _is_paused(told: Told) -> bool:
+    """Say whether it was told last that a task is paused: how far it is says less."""
+    return told.last is not None and told.last.message_id.endswith(".TaskPaused")
+
+
+def _with_message(told: Told, row: Any) -> Told:
+    message = Message.model_validate(row["message"])
+    update: dict[str, Any] = {"last": message}
+    if row["step"] == END:
+        update["end"] = message
+    if message.message_id.endswith(".TaskStarted"):
+        update["started_at"] = row["at"]
+    return told.model_copy(update=update)
 
 
 def _run(step: TaskStep) -> Run:
@@ -218,6 +286,7 @@ def _row(event: Event, outcome: bytes | None) -> dict[str, Any]:
         "step": task.step if task else None,
         "percent": task.percent if task else None,
         "outcome": outcome if ends else None,
+        "given": event.given,
     }
 
 

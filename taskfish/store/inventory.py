@@ -6,10 +6,15 @@ Collections read only this, so that one dead BMC never delays `/Systems`.
 from collections.abc import Sequence
 
 from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from taskfish.redfish.events import resource_created, resource_removed
 from taskfish.redfish.inventory import Member
 from taskfish.store.database import Store
+from taskfish.store.event_log import tell_within
 from taskfish.store.tables import members, sources
+
+_MACHINES = ("Systems", "Chassis", "Managers")
 
 
 class Inventory:
@@ -82,8 +87,9 @@ class Inventory:
     ) -> bool:
         """Make `found` the source's whole inventory and the source ready.
 
-        Returns False, and keeps nothing, if the source is not there any more, or was
-        not added by `task_id` and is not ready yet.
+        Machines that come and go are told to the event log. Returns False, and keeps
+        nothing, if the source is not there any more, or was not added by `task_id` and
+        is not ready yet.
         """
         condition = (sources.c.id == source_id) & (
             (sources.c.state == "ready") | (sources.c.task_id == task_id)
@@ -101,12 +107,19 @@ class Inventory:
             )
             if result.rowcount == 0:
                 return False
+            before = await told_members(connection, source_id)
             await connection.execute(
                 delete(members).where(members.c.source == source_id)
             )
             if found:
                 rows = [member.model_dump(mode="json") for member in found]
                 await connection.execute(insert(members), rows)
+            after = await told_members(connection, source_id)
+            await tell_within(
+                connection,
+                *(resource_removed(uri) for uri in sorted(before - after)),
+                *(resource_created(uri) for uri in sorted(after - before)),
+            )
         return True
 
     async def note_power_state(
@@ -123,3 +136,12 @@ class Inventory:
                 )
                 .values(power_state=power_state)
             )
+
+
+async def told_members(connection: AsyncConnection, source_id: str) -> set[str]:
+    """Return the URIs of a source's members that events tell of: its machines."""
+    statement = select(members.c.source, members.c.collection, members.c.id).where(
+        members.c.source == source_id, members.c.collection.in_(_MACHINES)
+    )
+    rows = await connection.execute(statement)
+    return {Member.model_validate(dict(row._mapping)).uri for row in rows}

@@ -6,9 +6,10 @@ without one means that the request may have left and must never leave again.
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from taskfish.store.database import Store
@@ -63,15 +64,7 @@ class Journal:
         """Return the row, None if the request was never begun."""
         async with self._store.read() as connection:
             row = (await connection.execute(select(journal).where(_is(key)))).first()
-        if row is None:
-            return None
-        return JournalEntry(
-            sent_at=row.sent_at,
-            fenced=row.fenced,
-            before=self._open(row.before),
-            answer=self._open(row.answer),
-            final=self._open(row.final),
-        )
+        return None if row is None else self._entry(row)
 
     async def forget(self, key: JournalKey) -> None:
         """Delete the row of a request that surely never left."""
@@ -141,6 +134,18 @@ class Journal:
             & (journal.c.sent_at >= since)
         )
 
+    async def others_since(
+        self, key: JournalKey, source: str, since: datetime
+    ) -> list[JournalEntry]:
+        """Return what other tasks have begun to send to the source since then."""
+        its = (journal.c.workflow_id == key.workflow_id) & (
+            journal.c.run_id == key.run_id
+        )
+        theirs = (journal.c.source == source) & (journal.c.sent_at >= since) & ~its
+        async with self._store.read() as connection:
+            rows = (await connection.execute(select(journal).where(theirs))).all()
+        return [self._entry(row) for row in rows if not row.fenced]
+
     async def forget_answers(self, workflow_id: str, run_id: str) -> None:
         """Forget what was seen and answered in the sendings of a task that is removed.
 
@@ -181,6 +186,15 @@ class Journal:
         except IntegrityError:
             return False
         return True
+
+    def _entry(self, row: Row[*tuple[Any, ...]]) -> JournalEntry:
+        return JournalEntry(
+            sent_at=row.sent_at,
+            fenced=row.fenced,
+            before=self._open(row.before),
+            answer=self._open(row.answer),
+            final=self._open(row.final),
+        )
 
     def _seal(self, value: JsonValue) -> bytes | None:
         if value is None:

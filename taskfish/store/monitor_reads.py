@@ -1,5 +1,6 @@
 """When the monitor of an ended task was first read; it expires from then on."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,12 +29,21 @@ class MonitorReads:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def read_of(self, run: Run) -> MonitorRead | None:
-        """Return what is known of a run's monitor, None if nobody has read it yet."""
-        statement = select(monitor_reads).where(_is(run))
+    async def reads_of(self, runs: Iterable[Run]) -> dict[Run, MonitorRead]:
+        """Return what is known of these runs' monitors; nothing of one that nobody has
+        read yet.
+        """
+        wanted = set(runs)
+        ids = {task_id for task_id, _ in wanted}
+        statement = select(monitor_reads).where(monitor_reads.c.workflow_id.in_(ids))
         async with self._store.read() as connection:
-            row = (await connection.execute(statement)).one_or_none()
-        return MonitorRead(row.first_read_at, row.removed) if row else None
+            rows = (await connection.execute(statement)).all()
+        found = {(row.workflow_id, row.run_id): row for row in rows}
+        return {
+            run: MonitorRead(row.first_read_at, row.removed)
+            for run, row in found.items()
+            if run in wanted
+        }
 
     async def prune(self, before: datetime) -> None:
         """Forget reads before a moment: their tasks are gone."""

@@ -1,6 +1,7 @@
 """Every change that was asked for, before its task starts (contracts.md 6)."""
 
 import hmac
+import secrets
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
@@ -16,7 +17,8 @@ class RequestRecord(BaseModel):
 
     `key` is its Idempotency-Key and `digest` tells it from other requests; both are
     there together or not at all. `run_id` is there once its task has surely started;
-    it is its first run, also when the workflow was reset.
+    it is its first run, also when the workflow was reset. `ends_task`: it asks to end
+    a task that is there, and is kept for a little while only.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,6 +30,7 @@ class RequestRecord(BaseModel):
     task_id: str
     run_id: str | None = None
     made_at: datetime
+    ends_task: bool = False
 
     def is_for(self, digest: bytes) -> bool:
         """Say whether it was the request that has this digest."""
@@ -104,12 +107,41 @@ class Requests:
         async with self._store.write() as connection:
             await connection.execute(delete(requests).where(its))
 
-    async def prune(self, before: datetime) -> None:
-        """Forget requests before a moment: their tasks are gone."""
+    async def add_end(self, owner: str, task_id: str) -> None:
+        """Keep for a while that somebody has asked to end or remove a task."""
+        values = {
+            "token": secrets.token_hex(16),
+            "owner": owner,
+            "task_id": task_id,
+            "made_at": datetime.now(UTC),
+            "ends_task": True,
+        }
+        async with self._store.write() as connection:
+            await connection.execute(insert(requests).values(**values))
+
+    async def prune(self, before: datetime, ends_before: datetime) -> None:
+        """Forget requests before a moment: their tasks are gone; those to end a task
+        before another.
+        """
+        made_at = requests.c.made_at
         async with self._store.write() as connection:
             await connection.execute(
-                delete(requests).where(requests.c.made_at < before)
+                delete(requests).where(
+                    (made_at < before)
+                    | (requests.c.ends_task & (made_at < ends_before))
+                )
             )
+
+    async def of_owner_since(self, owner: str, moment: datetime) -> list[RequestRecord]:
+        """Return the requests of somebody since a moment, the newest first."""
+        statement = (
+            select(requests)
+            .where(requests.c.owner == owner, requests.c.made_at >= moment)
+            .order_by(requests.c.made_at.desc())
+        )
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [self._record(row) for row in rows]
 
     async def since(self, moment: datetime) -> list[RequestRecord]:
         """Return the requests since a moment, the newest first."""

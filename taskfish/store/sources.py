@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from sqlalchemy import Row, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from taskfish.redfish.events import resource_removed
+from taskfish.redfish.resources import AGGREGATION_SOURCES
 from taskfish.redfish.sources import (
     ConnectionMethod,
     Source,
@@ -16,6 +18,8 @@ from taskfish.redfish.sources import (
     place_of,
 )
 from taskfish.store.database import Store
+from taskfish.store.event_log import tell_within
+from taskfish.store.inventory import told_members
 from taskfish.store.tables import members, sources
 
 SourceState = Literal["adding", "ready"]
@@ -154,7 +158,8 @@ class Sources:
     ) -> bool:
         """Forget a source and its inventory; with a task id only if that task adds it.
 
-        With `seen` only if it is still like that. Returns whether there was one.
+        With `seen` only if it is still like that. Returns whether there was one; that
+        a source which was ready has gone, and its machines, is told to the event log.
         """
         condition = sources.c.id == source_id
         if task_id is not None:
@@ -164,8 +169,16 @@ class Sources:
                 record = await self._locked(connection, source_id)
                 if record is None or record.version != seen.version:
                     return False
-            result = await connection.execute(delete(sources).where(condition))
-        return result.rowcount > 0
+            gone = await told_members(connection, source_id)
+            removed = await connection.execute(
+                delete(sources).where(condition).returning(sources.c.state)
+            )
+            state = removed.scalar()
+            if state == "ready":
+                source = f"{AGGREGATION_SOURCES}/{source_id}"
+                told = (resource_removed(uri) for uri in (*sorted(gone), source))
+                await tell_within(connection, *told)
+        return state is not None
 
     async def behind(self, source_id: str) -> list[str]:
         """Return the Ids of the sources that are reached through this one."""

@@ -1,16 +1,19 @@
 """Who gets events: EventDestinations, and open streams while they are open (D9)."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from taskfish.redfish.event_filters import EventFilter
+from taskfish.redfish.events import Event
 from taskfish.store.database import Store, serialized
-from taskfish.store.tables import subscriptions
+from taskfish.store.event_log import tell_within
+from taskfish.store.tables import events, subscriptions
+from taskfish.store.together import Together
 
 SubscriptionKind = Literal["RedfishEvent", "SSE"]
 RetryPolicy = Literal[
@@ -53,9 +56,16 @@ class Subscriptions:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._advancing = Together(self._advance_all)
 
-    async def add(self, new: Subscription, limit: int | None = None) -> bool:
-        """Add one; return False if there are as many of its kind as `limit`."""
+    async def add(
+        self, new: Subscription, limit: int | None = None, *told: Event
+    ) -> bool:
+        """Add one; return False if there are as many of its kind as `limit`.
+
+        What is to be told of that is appended to the event log, and is the last event
+        that the new one does not get.
+        """
         count = (
             select(func.count())
             .select_from(subscriptions)
@@ -66,6 +76,10 @@ class Subscriptions:
             there = (await connection.execute(count)).scalar_one()
             if limit is not None and there >= limit:
                 return False
+            if told:
+                await tell_within(connection, *told)
+                newest = await connection.execute(select(func.max(events.c.position)))
+                new = new.model_copy(update={"cursor": newest.scalar_one()})
             await connection.execute(insert(subscriptions).values(self._row(new)))
         return True
 
@@ -102,28 +116,62 @@ class Subscriptions:
             if row is None or only_if not in (None, row.revision):
                 return None
             old = self._subscription(row._mapping)
-            new = old.model_copy(update={**changes, "revision": old.revision + 1})
-            values = self._row(new)
+            changed = {**changes, "revision": old.revision + 1}
+            new = old.model_copy(update=changed)
+            row_of_new = self._row(new)
+            values = {name: row_of_new[name] for name in changed}
             await connection.execute(update(subscriptions).where(its).values(values))
         return new
 
+    async def revisions(self) -> dict[str, int]:
+        """Return the revision of each subscription, by its id."""
+        statement = select(subscriptions.c.id, subscriptions.c.revision)
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return {row.id: row.revision for row in rows}
+
     async def advance(self, subscription_id: str, cursor: int) -> None:
-        """Note up to which position a subscription has got its events."""
+        """Note up to which position a subscription has got its events.
+
+        What many note at once is one transaction.
+        """
+        await self._advancing.ask((subscription_id, cursor))
+
+    async def _advance_all(self, noted: Sequence[tuple[str, int]]) -> None:
         statement = (
             update(subscriptions)
             .where(
-                subscriptions.c.id == subscription_id, subscriptions.c.cursor < cursor
+                subscriptions.c.id == bindparam("its_id"),
+                subscriptions.c.cursor < bindparam("its_cursor"),
             )
-            .values(cursor=cursor)
+            .values(cursor=bindparam("its_cursor"))
         )
+        rows = [{"its_id": each, "its_cursor": cursor} for each, cursor in noted]
         async with self._store.write() as connection:
-            await connection.execute(statement)
+            await connection.execute(statement, rows)
 
-    async def remove(self, subscription_id: str) -> bool:
-        """Remove one; return False if it was not there."""
-        statement = delete(subscriptions).where(subscriptions.c.id == subscription_id)
+    async def remove(
+        self, subscription_id: str, *told: Event, only_if: int | None = None
+    ) -> bool:
+        """Remove one, and append what is to be told of that to the event log.
+
+        Returns False, and tells nothing, if it was not there, or not in the revision
+        `only_if`.
+        """
+        its = subscriptions.c.id == subscription_id
+        if only_if is not None:
+            its &= subscriptions.c.revision == only_if
         async with self._store.write() as connection:
-            return (await connection.execute(statement)).rowcount > 0
+            removed = await connection.execute(delete(subscriptions).where(its))
+            if removed.rowcount > 0:
+                await tell_within(connection, *told)
+        return removed.rowcount > 0
+
+    async def remove_streams(self, streams: Collection[str]) -> None:
+        """Remove streams that are not open any more, or never came to be."""
+        its = subscriptions.c.id.in_(streams)
+        async with self._store.write() as connection:
+            await connection.execute(delete(subscriptions).where(its))
 
     async def note_open(self, streams: Collection[str]) -> set[str]:
         """Note that these streams are open; return those that are still there."""

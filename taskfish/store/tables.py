@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData()
@@ -133,7 +134,7 @@ monitor_reads = Table(
 
 # Every change that was asked for, before its task starts (contracts.md 6). `token` is
 # one start, kept in the task's memo too; `digest`, sealed, tells whether a repeated
-# key comes with the same request.
+# key comes with the same request. With `ends_task` it is one to end a task.
 requests = Table(
     "requests",
     metadata,
@@ -144,6 +145,7 @@ requests = Table(
     Column("task_id", String(255), nullable=False),
     Column("run_id", String(64)),
     Column("made_at", Moment, nullable=False),
+    Column("ends_task", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("owner", "key", name="requests_owner_key"),
 )
 Index("requests_task_id", requests.c.task_id)
@@ -249,7 +251,8 @@ Index("sessions_user_name", sessions.c.user_name)
 # went. Readers see the positions in their order. `step` tells the rows of a run apart
 # (`state-2`, `percent-40`, `end`, `removed`); `origin` is the URI that it is about,
 # `concerns` are others, as a task's machines. The row of an end has the outcome,
-# sealed: whoever decides it again gets the first decision.
+# sealed: whoever decides it again gets the first decision. `given` is a test event as
+# its client submitted it.
 events = Table(
     "events",
     metadata,
@@ -266,6 +269,7 @@ events = Table(
     Column("step", String(32)),
     Column("percent", Integer),
     Column("outcome", Sealed),
+    Column("given", JSON(none_as_null=True)),
     UniqueConstraint("task_id", "run_id", "step", name="events_step"),
     sqlite_autoincrement=True,
 )

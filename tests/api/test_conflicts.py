@@ -27,6 +27,7 @@ from tests.workflows.houses import (
     answered,
     bmc_house,
     until,
+    until_begun,
     until_executed,
     words_of,
 )
@@ -354,7 +355,9 @@ async def test_holder_killed_while_no_worker_runs_lets_the_next_pass(
     assert (await quiet.ended(second))["TaskState"] == "Completed"
 
 
-@pytest.mark.parametrize("wish", [REJECT, QUEUE], ids=["reject", "queue"])
+@pytest.mark.parametrize(
+    "wish", [ALLOW, REJECT, QUEUE], ids=["allow", "reject", "queue"]
+)
 @pytest.mark.parametrize("kind", ["GracefulShutdown", "GracefulRestart"])
 async def test_forced_power_off_passes_and_ends_the_graceful_reset(
     quiet: House, wish: dict[str, str], kind: str
@@ -411,16 +414,6 @@ async def test_other_resets_wait_and_are_refused(quiet: House, kind: str) -> Non
     quiet.emulator.set_modes("bmc1", hang=True)
     await create_volume(quiet, "first", {})
     assert (await reset(quiet, kind, REJECT)).status_code == 409
-
-
-async def test_graceful_reset_goes_on_where_conflicts_are_allowed(
-    quiet: House,
-) -> None:
-    quiet.emulator.set_modes("bmc1", hang_graceful=True)
-    graceful = await reset(quiet, "GracefulShutdown", ALLOW)
-    await quiet.until(graceful, "Running")
-    assert await quiet.ended(await reset(quiet, "ForceOff", ALLOW))
-    assert (await quiet.task(graceful))["TaskState"] == "Running"
 
 
 @pytest.mark.parametrize("collection", ["Managers", "Chassis"])
@@ -486,6 +479,18 @@ async def test_change_that_did_not_start_keeps_no_place(
         answer = await client.post(uri, json=body, headers=wish)
         assert answer.status_code == 503
         assert await on_the_machine(quiet) == []
+
+
+@pytest.mark.parametrize("wish", [REJECT, QUEUE], ids=["reject", "queue"])
+async def test_change_that_its_source_keeps_until_a_reset_is_not_in_its_way(
+    quiet: House, wish: dict[str, str]
+) -> None:
+    waiting = await quiet.create_volume("bmc1.1", apply_time="OnReset")
+    await until_begun(quiet, waiting, "await_completion")
+    made = await reset(quiet, "ForceRestart", wish)
+    assert made.status_code == 202
+    for accepted in (made, waiting):
+        assert (await quiet.ended(accepted))["TaskState"] == "Completed"
 
 
 async def test_suspended_change_holds_up_nobody(quiet: House) -> None:

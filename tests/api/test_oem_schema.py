@@ -96,6 +96,8 @@ async def test_every_type_is_an_oem_object(house: House) -> None:
     assert names == {
         "Task",
         "ComputerSystem",
+        "Chassis",
+        "Manager",
         "AggregationSource",
         "ManagerAccount",
         "LogEntry",

@@ -8,7 +8,7 @@ import pytest
 
 from api.app import create_app
 from taskfish.store.monitor_reads import MonitorReads
-from tests.api.accounts import User, account
+from tests.api.accounts import ACCOUNTS, User, account
 from tests.api.answers import members, message_keys
 from tests.house import PASSWORD, TASKS, USER, House
 from tests.workflows.houses import until
@@ -91,7 +91,7 @@ async def test_refused_reading_does_not_count_as_the_first(
     assert (await house.client.get(monitor, auth=users["reader"])).status_code == 403
     run_id = (await house.workflow(accepted).describe()).run_id
     run = (accepted.json()["Id"], run_id)
-    assert await MonitorReads(house.store).read_of(run) is None
+    assert not await MonitorReads(house.store).reads_of([run])
 
 
 async def test_owner_cancels_without_configure_manager(
@@ -300,3 +300,28 @@ async def test_id_in_use_names_no_task_that_its_caller_may_not_see(
     assert refused.status_code == 409
     assert "Link" not in refused.headers
     assert "/Tasks/secret-job" not in refused.text
+
+
+async def test_name_of_a_removed_account_does_not_give_its_tasks_away(
+    house: House,
+) -> None:
+    async with account(house, "Operator") as user:
+        accepted = await started(house, user)
+        await house.ended(accepted)
+    body = {"UserName": user[0], "Password": user[1], "RoleId": "ReadOnly"}
+
+    async def is_refused() -> bool:
+        answer = await house.client.post(ACCOUNTS, json=body)
+        if answer.status_code == 201:
+            await house.client.delete(f"{ACCOUNTS}/{user[0]}")
+        return answer.status_code == 409 and "has left tasks (1)" in answer.text
+
+    async def is_free() -> bool:
+        answer = await house.client.post(ACCOUNTS, json=body)
+        return answer.status_code == 201
+
+    await until(is_refused)
+    removed = await house.client.delete(accepted.json()["@odata.id"])
+    assert removed.status_code == 204
+    await until(is_free)
+    await house.client.delete(f"{ACCOUNTS}/{user[0]}")

@@ -273,8 +273,14 @@ async def test_resumed_task_is_resumed_by_name(house: House) -> None:
         await act(house, accepted, "Suspend", auth=(name, password))
         await house.start_worker()
         task = await house.until(accepted, "Suspended")
-        events = await history_of(house, accepted)
         assert name in words_of(task)
+        resumed = await act(house, accepted, "Resume", auth=(name, password))
+        assert resumed.status_code == 204
+        assert (await house.ended(accepted))["TaskState"] == "Completed"
+        events = await history_of(house, accepted)
+        (signal,) = signals(events, "Resume")
+        said = signal.workflow_execution_signaled_event_attributes.input.payloads
+        assert await house.temporal.data_converter.decode(said) == [name]
         assert name.encode() not in b"".join(e.SerializeToString() for e in events)
 
 

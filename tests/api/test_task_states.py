@@ -11,7 +11,9 @@ from temporalio.client import Client
 from taskfish.redfish.task import TaskState
 from tests.api.governing import act, delete, task_uri, until_followed
 from tests.conftest import KEY
+from tests.defects.plugins import ODIM, RESET, scripted_plugin
 from tests.house import LONGEST_WAIT, POLL, House
+from tests.plugins.scripted_service import http
 from tests.workflows.houses import (
     bmc_house,
     node_house,
@@ -21,6 +23,9 @@ from tests.workflows.houses import (
 )
 
 BOTH = pytest.mark.parametrize("machine", ["node1", "bmc1"])
+SIMPLE_UPDATE = "/redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate"
+FIRMWARE = "/redfish/v1/UpdateService/FirmwareInventory/bmc1.BIOS"
+MANAGER_RESET = f"POST {ODIM}/Managers/1/Actions/Manager.Reset"
 BY_ITS_SOURCE = [
     "Pending",
     "Suspended",
@@ -108,6 +113,8 @@ async def test_state_is_the_source_s_own(
     task = await house.until(accepted, state)
     assert "EndTime" not in task
     assert "TaskStatus" not in task
+    is_paused = state in ("Suspended", "Interrupted")
+    assert ("was paused" in words_of(task)) is is_paused
     assert task["TaskMonitor"] == accepted.headers["Location"]
     monitor = await house.client.get(accepted.headers["Location"])
     assert monitor.status_code == 202
@@ -119,6 +126,9 @@ async def test_pause_and_resume_of_the_source_show(house: House, machine: str) -
     accepted = await house.create_volume(f"{machine}.1")
     task = await house.until(accepted, "Suspended")
     assert task["PercentComplete"] == 30
+    last = task["Messages"][-1]
+    assert last["MessageId"].endswith(".TaskPaused")
+    assert f"was paused by its source {machine}." in last["Message"]
     house.emulator.set_modes(machine, pause_at=None)
     assert states(await seen(house, accepted))[-2:] == ["Running", "Completed"]
 
@@ -140,10 +150,52 @@ async def test_interrupted_while_out_of_reach(house: House, machine: str) -> Non
     house.emulator.set_modes(target, vanish=True)
     task = await house.until(accepted, "Interrupted")
     assert "EndTime" not in task
+    last = task["Messages"][-1]
+    assert last["MessageId"].endswith(".TaskPaused")
+    assert f"its source {machine} is out of reach since 20" in last["Message"]
     house.emulator.set_modes(target, vanish=False)
-    await house.until(accepted, "Running")
+    assert "paused" not in words_of(await house.until(accepted, "Running"))
     house.emulator.set_modes(machine, hang=False)
     assert (await house.ended(accepted))["TaskState"] == "Completed"
+
+
+async def test_update_has_more_time_before_it_is_interrupted(house: House) -> None:
+    """It restarts the BMC; another task at the same source is Interrupted meanwhile."""
+    house.emulator.set_modes("bmc1", hang=True)
+    body = {"ImageURI": "http://images/x", "Targets": [FIRMWARE]}
+    update = await house.change("POST", SIMPLE_UPDATE, body)
+    other = await house.create_volume("bmc1.1")
+    for accepted in (update, other):
+        await until_followed(house, accepted)
+    house.emulator.set_modes("bmc1", vanish=True)
+    await house.until(other, "Interrupted")
+    assert (await house.task(update))["TaskState"] == "Running"
+    house.emulator.set_modes("bmc1", vanish=False, hang=False)
+    for accepted in (update, other):
+        assert (await house.ended(accepted))["TaskState"] == "Completed"
+
+
+async def test_reset_of_a_manager_has_more_time_before_it_is_interrupted(
+    house: House,
+) -> None:
+    async with scripted_plugin(house) as plugin:
+        plugin.on(RESET, http(202, None, Location="/taskmon/t1"))
+        plugin.on(MANAGER_RESET, http(202, None, Location="/taskmon/t2"))
+        for name in ("t1", "t2"):
+            plugin.on(f"GET /taskmon/{name}", http(202, {"TaskState": "Running"}))
+        system = await house.reset("rack9.1")
+        uri = "/redfish/v1/Managers/rack9.1/Actions/Manager.Reset"
+        manager = await house.change("POST", uri, {"ResetType": "GracefulRestart"})
+        for accepted in (system, manager):
+            await until_followed(house, accepted)
+        for name in ("t1", "t2"):
+            plugin.on(f"GET /taskmon/{name}", http(503))
+        await house.until(system, "Interrupted")
+        assert (await house.task(manager))["TaskState"] == "Running"
+        for name in ("t1", "t2"):
+            plugin.on(f"GET /taskmon/{name}", http(204))
+        for accepted in (system, manager):
+            assert (await house.ended(accepted))["TaskState"] == "Completed"
 
 
 async def test_short_silence_does_not_interrupt(

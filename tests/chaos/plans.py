@@ -54,6 +54,13 @@ FAULTS: Final[tuple[FaultKind, ...]] = (
     "refuse reads",
     "restart",
 )
+CONFLICTS: Final[tuple[Literal["", "queue", "reject"], ...]] = (
+    *("",) * 3,
+    "queue",
+    "reject",
+)
+TIMEOUTS: Final = (None, None, None, 1, 3)
+"""Task-Timeout in seconds; None: the deadline of its kind, far away."""
 WORKER_BOUNDARIES: Final = (
     *("begun", "sent", "sent", "answered", "read", "finished", "aborting", "aborted"),
 )
@@ -79,6 +86,9 @@ class PlannedChange(_Planned):
     boot_order: tuple[str, ...] = ()
     chooses_id: bool = False
     cancel_after: float | None = None
+    conflict: Literal["", "queue", "reject"] = ""
+    timeout: int | None = None
+    kill_after: float | None = None
     suspend_after: float | None = None
     resume_after: float = 0
 
@@ -148,7 +158,7 @@ def _change(
     reset_type = left[machine].pop() if kind == "reset" else ""
     order = list(DEFAULT_ORDER) if kind == "boot_order" else []
     random.shuffle(order)
-    ordered = random.choice(["", "", "cancel", "suspend"])
+    ordered = random.choice(["", "", "", "cancel", "suspend", "kill"])
     return PlannedChange(
         kind=kind,
         machine=machine,
@@ -158,6 +168,9 @@ def _change(
         boot_order=tuple(order),
         chooses_id=random.choice([False, True]),
         cancel_after=_moment(random, 1) if ordered == "cancel" else None,
+        conflict=random.choice(CONFLICTS),
+        timeout=random.choice(TIMEOUTS),
+        kill_after=_moment(random, 1) if ordered == "kill" else None,
         suspend_after=_moment(random, 1) if ordered == "suspend" else None,
         resume_after=_moment(random, 1),
     )

@@ -15,7 +15,9 @@ from tests.house import TASKS
 PAUSE = 0.1
 PATIENCE = 90.0
 """For how long a client repeats a request, in seconds."""
-SUSPEND, RESUME = (f"Actions/Oem/Taskfish.{verb}" for verb in ("Suspend", "Resume"))
+SUSPEND, RESUME, KILL = (
+    f"Actions/Oem/Taskfish.{verb}" for verb in ("Suspend", "Resume", "Kill")
+)
 
 
 class Requested:
@@ -30,6 +32,7 @@ class Requested:
         self.task_id = ""
         self.sendings = 0
         self.refusal = ""
+        self.is_rejected = False
         self.known_at = 0.0
         self.ended_at = 0.0
         self._client = client
@@ -43,7 +46,12 @@ class Requested:
     @property
     def ended(self) -> bool:
         """Whether its end was seen, or it was refused."""
-        return bool(self.refusal) or self.trace.ended
+        return self.is_unknown or self.trace.ended
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it has no task: it was refused, or another was on the machine."""
+        return bool(self.refusal) or self.is_rejected
 
     async def live(self, begin: float) -> None:
         """Send it at its time, then do what is planned to its task."""
@@ -52,6 +60,9 @@ class Requested:
         if self.change.cancel_after is not None:
             await asyncio.sleep(self.change.cancel_after)
             await self._cancel()
+        if self.change.kill_after is not None:
+            await asyncio.sleep(self.change.kill_after)
+            await self._act(KILL)
         if self.change.suspend_after is not None:
             await asyncio.sleep(self.change.suspend_after)
             await self._act(SUSPEND)
@@ -62,6 +73,9 @@ class Requested:
         """Send the request, with the same key each time, until its task is known."""
         answer = await self._persist(self._send)
         task_id = answer.headers.get("Task-Id", "")
+        if not task_id and answer.status_code == 409 and self.change.conflict:
+            self.is_rejected = True
+            return
         if not task_id:
             self.refusal = f"{answer.status_code} {answer.text[:300]}"
             return
@@ -87,11 +101,11 @@ class Requested:
 
     async def _cancel(self) -> None:
         """Cancel by its monitor: DELETE on the Task would remove one that has ended."""
-        if self._monitor and not self.refusal:
+        if self._monitor and not self.is_unknown:
             await self._persist(lambda: self._client.delete(self._monitor))
 
     async def _act(self, action: str) -> None:
-        if not self.refusal:
+        if not self.is_unknown:
             uri = f"{self.uri}/{action}"
             await self._persist(lambda: self._client.post(uri, json={}))
 
@@ -100,6 +114,10 @@ class Requested:
         headers = {"Idempotency-Key": f"key-{self.change.name}"}
         if self.change.chooses_id:
             headers["Task-Id"] = self.change.name
+        if self.change.conflict:
+            headers["Task-Conflict"] = self.change.conflict
+        if self.change.timeout is not None:
+            headers["Task-Timeout"] = str(self.change.timeout)
         method, uri = self.request.method, self.request.uri
         return await self._client.request(
             method, uri, json=self.request.body, headers=headers

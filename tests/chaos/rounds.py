@@ -159,6 +159,6 @@ async def _all_ended(played: Round, seconds: float) -> bool:
 async def _read_again(all_requested: list[Requested]) -> None:
     """Repeat every request once more, then read its task: both must be as they were."""
     for requested in all_requested:
-        if not requested.refusal:
+        if not requested.is_unknown:
             await requested.send()
         await requested.read()

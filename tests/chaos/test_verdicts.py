@@ -13,6 +13,7 @@ from tests.chaos.requested import Requested
 from tests.chaos.traces import Trace
 from tests.chaos.verdicts import judge
 
+OVERDUE = "The change did not end within 1 s; its source goes on with its task."
 UNKNOWN = "The outcome is unknown. Read /redfish/v1/Systems/bmc1.1/Storage/1/Volumes."
 
 
@@ -29,10 +30,11 @@ async def requested(
     words: str = "",
     kind: Kind = "volume",
     executions: int = 0,
+    **planned: Any,
 ) -> Requested:
     """Return a change that was executed so often, and whose task has ended so."""
     change = PlannedChange(
-        kind=kind, machine="bmc1", name="data", reset_type="ForceRestart"
+        kind=kind, machine="bmc1", name="data", reset_type="ForceRestart", **planned
     )
     machine = emulator.machines["bmc1"]
     request = await make_request(change, machine)
@@ -62,6 +64,7 @@ def reading(**task: Any) -> httpx.Response:
         ("Exception", "It was not sent.", "volume", 0),
         ("Exception", UNKNOWN, "volume", 1),
         ("Exception", UNKNOWN, "volume", 0),
+        ("Exception", OVERDUE, "volume", 1),
     ],
 )
 async def test_true_ends_pass(
@@ -102,24 +105,47 @@ async def test_lies_are_noticed(
     assert verdict in [violation.kind for violation in judge(emulator, [one])]
 
 
+@pytest.mark.parametrize(
+    ("words", "executions", "wrong"),
+    [
+        ("Nothing had been sent to the source.", 0, 0),
+        ("Nothing had been sent to the source.", 1, 1),
+        ("It may have been sent to the source.", 1, 0),
+    ],
+)
+async def test_killed_task_may_say_that_nothing_was_sent_if_so(
+    emulator: Emulator, words: str, executions: int, wrong: int
+) -> None:
+    killed = await requested(
+        emulator, "Killed", words=words, executions=executions, kill_after=0.5
+    )
+    assert len(judge(emulator, [killed])) == wrong
+
+
+@pytest.mark.parametrize(("executions", "wrong"), [(0, 0), (1, 1)])
+async def test_rejected_change_is_not_to_be_made(
+    emulator: Emulator, executions: int, wrong: int
+) -> None:
+    change = await requested(emulator, "", executions=executions, conflict="reject")
+    change.is_rejected = True
+    assert len(judge(emulator, [change])) == wrong
+
+
 async def test_execution_that_nobody_asked_for_is_noticed(emulator: Emulator) -> None:
     await requested(emulator, "Completed", executions=1)
     (violation,) = judge(emulator, [])
     assert violation.kind == "repeated"
 
 
-@pytest.mark.parametrize(("reset_type", "wrong"), [("PowerCycle", 0), ("Nmi", 1)])
-async def test_reset_may_be_seen_in_another_one_but_no_nmi(
-    emulator: Emulator, reset_type: str, wrong: int
-) -> None:
+async def test_reset_is_not_to_be_seen_in_another_one(emulator: Emulator) -> None:
     other = await requested(emulator, "Completed", kind="reset", executions=1)
     change = PlannedChange(
-        kind="reset", machine="bmc1", name="b", reset_type=reset_type
+        kind="reset", machine="bmc1", name="b", reset_type="PowerCycle"
     )
     request = await make_request(change, emulator.machines["bmc1"])
     lost = Requested(httpx.AsyncClient(), change, request)
     lost.trace.note(reading(TaskState="Completed", Messages=[]))
-    assert len(judge(emulator, [other, lost])) == wrong
+    assert [found.kind for found in judge(emulator, [other, lost])] == ["wrong end"]
 
 
 async def test_task_that_is_gone_is_lost(emulator: Emulator) -> None:

@@ -46,7 +46,8 @@ class Trace:
 
     def _note(self, task: dict[str, Any]) -> None:
         state, percent = task["TaskState"], task.get("PercentComplete") or 0
-        if percent < self._percent:
+        # One that was killed keeps what was known when somebody killed it.
+        if percent < self._percent and state != "Killed":
             self.wrong.append(f"from {self._percent} % back to {percent} %")
         if self.ended and state != self.state:
             self.wrong.append(f"{state} after {self.state}")

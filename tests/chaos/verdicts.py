@@ -11,6 +11,9 @@ from taskfish.plugins.machine.executions import Execution
 from tests.chaos.changes import Mark, mark_of, volumes_named
 from tests.chaos.requested import Requested
 
+_OVERDUE, _ENDED_LATE = "did not end within", "its source ended its task as"
+"""What an overdue task says that was sent, and one whose source has ended it then:
+else the source may go on."""
 UNDONE = ("cancelled", "forgotten")
 
 
@@ -56,6 +59,8 @@ def _judge_group(
 
 def _judge_readings(requested: Requested) -> list[Violation]:
     trace = requested.trace
+    if requested.is_rejected:
+        return []
     if requested.refusal:
         return [_told(requested, "wrong end", f"refused: {requested.refusal}")]
     found = [_told(requested, "wrong end", wrong) for wrong in trace.wrong]
@@ -71,6 +76,8 @@ def _wrong_end(
 ) -> str:
     """Say what the task's end claims that is not so; empty if all is true."""
     outcomes = {execution.outcome for execution in executed}
+    if requested.is_rejected:
+        return "rejected, yet done" if executed else ""
     match requested.trace.state:
         case "Completed":
             return _wrong_completion(emulator, requested, executed)
@@ -78,7 +85,7 @@ def _wrong_end(
             return "" if outcomes <= set(UNDONE) else "cancelled, yet done"
         case "Exception":
             return _wrong_exception(requested, outcomes)
-    return "it was killed by nobody"
+    return _wrong_killing(requested, outcomes)
 
 
 def _wrong_completion(
@@ -91,28 +98,27 @@ def _wrong_completion(
             return "" if volumes == 1 else f"completed, and {volumes} volumes are there"
         case "volume_deletion":
             return "completed, and the volume is there" if volumes else ""
-        case "reset" if not executed and _was_reset_otherwise(emulator, requested):
-            return ""
     return "" if executed else "completed, and never executed"
-
-
-def _was_reset_otherwise(emulator: Emulator, requested: Requested) -> bool:
-    """Say whether the machine shows a reset, though another one (docs/durability.md):
-    nothing tells which it was. An Nmi is never shown.
-    """
-    if requested.change.reset_type == "Nmi":
-        return False
-    resets = emulator.executions(requested.change.machine, "POST")
-    types = [mark_of(each)[2] for each in resets if "/Actions/" in each.uri]
-    return any(each != "Nmi" for each in types)
 
 
 def _wrong_exception(requested: Requested, outcomes: set[str]) -> str:
     words = requested.trace.words
     if "is unknown" in words:
         return "" if "Read /redfish/v1/" in words else "it does not say how to check"
-    if outcomes and outcomes != {"failed"}:
+    if _OVERDUE in words and _ENDED_LATE not in words:
+        return ""
+    undone = {"failed", *UNDONE} if _OVERDUE in words else {"failed"}
+    if not outcomes <= undone:
         return "it says that nothing was done, or not what"
+    return ""
+
+
+def _wrong_killing(requested: Requested, outcomes: set[str]) -> str:
+    """A killed task does not know what becomes of it, unless nothing was sent."""
+    if requested.change.kill_after is None:
+        return "it was killed by nobody"
+    if outcomes and "Nothing had been sent" in requested.trace.words:
+        return "killed before it was sent, yet done"
     return ""
 
 

@@ -24,7 +24,8 @@ def taskfish(*arguments: str, **variables: str) -> subprocess.CompletedProcess[s
 def test_help_names_every_command() -> None:
     answer = taskfish("--help")
     assert answer.returncode == 0
-    for command in ("dev", "demo", "api", "worker", "db", "temporal", "keys", "power"):
+    commands = ("dev", "demo", "api", "worker", "doctor", "db", "temporal", "keys")
+    for command in (*commands, "power"):
         assert command in answer.stdout
 
 

@@ -5,6 +5,7 @@ import time
 from pydantic import JsonValue
 
 from tests.api.answers import message_keys
+from tests.defects.events import EVENT, tell
 from tests.defects.plugins import (
     ACCEPTED,
     RACK,
@@ -28,7 +29,6 @@ FINAL_ANSWERS = {
     "201 without a body": (http(201, None, Location="/ODIM/v1/Systems/1"), 201),
     "204": (http(204), 204),
 }
-EVENT = "TaskEvent.1.0.3"
 
 
 async def refused_connections(house: House) -> None:
@@ -76,7 +76,8 @@ async def lost_terminal_event(house: House) -> None:
 async def end_before_the_first_look(house: House) -> None:
     """The plugin's task is over when we learn of it: what told so would be dropped.
 
-    An end that is shown is the whole end, with its time and its status.
+    An end that is shown is the whole end, with its time and its status. The event that
+    comes before the 202 is nobody's yet, and none comes after it.
     """
     house.emulator.set_modes("node1", seconds=0, answer="task")
     accepted = await house.create_volume("node1.1", "quick")
@@ -88,6 +89,7 @@ async def end_before_the_first_look(house: House) -> None:
         plugin.on(RESET, http(202, over, Location="/taskmon/t1"))
         plugin.on(TASKMON, http(200, over))
         plugin.delay = 0.3
+        await tell(house, "rack9", ["t1", "{}", "200"])
         task = await house.ended(await house.reset("rack9.1"))
         assert (task["TaskState"], task["PercentComplete"]) == ("Completed", 100)
         assert {"EndTime", "TaskStatus"} <= task.keys()
@@ -104,6 +106,11 @@ async def two_resets_of_one_machine(house: House) -> None:
         await house.until(accepted, "Running")
     followed = [(await house.task(each))["Oem"] for each in (failing, good)]
     monitors = {oem["Taskfish"]["PluginTaskUri"] for oem in followed}
+    await tell(
+        house, "node1", *([uri, "{}", "200"] for uri in monitors), ["reset-node1"]
+    )
+    for accepted in (failing, good):
+        assert (await house.task(accepted))["TaskState"] == "Running"
     house.emulator.set_modes("node1", hang=False)
     assert (await house.ended(failing))["TaskState"] == "Exception"
     assert (await house.ended(good))["TaskState"] == "Completed"
@@ -194,6 +201,7 @@ async def messages_with_too_few_arguments(house: House) -> None:
         accepted = await house.change(
             "POST", f"{RACK}/Actions/ComputerSystem.Reset", {"ResetType": "On"}
         )
+        await tell(house, "rack9", ["t1"], [], None, "t1", [None], [["t1"]])
         task = await house.ended(accepted)
         assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK")
         ids = [message["MessageId"] for message in task["Messages"]]

@@ -289,7 +289,10 @@ async def test_subscription_is_stored_and_removed(emulated: Served) -> None:
     made = await emulated.plugin.call("POST", "/Subscriptions", body)
     assert made.status_code == 201
     where = made.headers["Location"]
-    assert emulated.emulator.plugin.subscriptions[where] == body
+    shown = (
+        await emulated.plugin.call("GET", where.removeprefix("/redfish/v1"))
+    ).json()
+    assert shown["Destination"] == body["Destination"]
     target = {
         "ManagerAddress": "node1",
         "UserName": "admin",

@@ -102,7 +102,7 @@ async def test_one_of_many_begins_a_sending(tmp_path: Path) -> None:
 async def test_store_that_was_never_set_up_says_so(tmp_path: Path) -> None:
     store = Store(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}", KEYRING)
     with pytest.raises(StoreUnavailableError, match="db upgrade"):
-        await MonitorReads(store).read_of(("w", "r"))
+        await MonitorReads(store).reads_of([("w", "r")])
     await store.close()
 
 
@@ -153,12 +153,12 @@ async def test_first_read_of_a_monitor_is_kept(tmp_path: Path) -> None:
     store = await a_store(tmp_path)
     reads = MonitorReads(store)
     await reads.note(("w", "r"))
-    first = await reads.read_of(("w", "r"))
+    first = await reads.reads_of([("w", "r")])
     await reads.note(("w", "r"))
-    assert first is not None
-    assert await reads.read_of(("w", "r")) == first
-    assert await reads.read_of(("w", "other")) is None
-    assert abs((datetime.now(UTC) - first.first_at).total_seconds()) < 60
+    assert first
+    assert await reads.reads_of([("w", "r")]) == first
+    assert not await reads.reads_of([("w", "other")])
+    assert abs((datetime.now(UTC) - first["w", "r"].first_at).total_seconds()) < 60
     await store.close()
 
 
@@ -170,7 +170,7 @@ async def test_removed_monitor_stays_removed(tmp_path: Path) -> None:
     for run in (read, unread):
         await reads.remove(run)
         await reads.note(run)
-        found = await reads.read_of(run)
+        found = (await reads.reads_of([run])).get(run)
         assert found is not None
         assert found.removed
     await store.close()

@@ -112,10 +112,24 @@ async def test_key_is_free_when_its_run_is_removed(store: Store) -> None:
 async def test_old_requests_are_pruned(store: Store) -> None:
     requests = Requests(store)
     await add(store, "one", "k")
-    await requests.prune(datetime.now(UTC) - timedelta(minutes=1))
+    now = datetime.now(UTC)
+    await requests.prune(now - timedelta(minutes=1), now + timedelta(minutes=1))
     assert await requests.with_key("ann", "k") is not None
-    await requests.prune(datetime.now(UTC) + timedelta(minutes=1))
+    await requests.prune(now + timedelta(minutes=1), now)
     assert await requests.with_key("ann", "k") is None
+
+
+async def test_requests_to_end_a_task_are_pruned_sooner(store: Store) -> None:
+    requests = Requests(store)
+    await requests.add_end("ann", "task-one")
+    now = datetime.now(UTC)
+    long_ago = now - timedelta(days=1)
+    await requests.prune(long_ago, long_ago)
+    (kept,) = await requests.of_owner_since("ann", long_ago)
+    assert (kept.task_id, kept.ends_task) == ("task-one", True)
+    assert await requests.of_owner_since("bob", long_ago) == []
+    await requests.prune(long_ago, now + timedelta(minutes=1))
+    assert await requests.of_owner_since("ann", long_ago) == []
 
 
 async def test_since_leaves_older_ones_out(store: Store) -> None:

@@ -6,6 +6,7 @@ anywhere, so a change of a workflow's commands needs `workflow.patched`.
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 import tempfile
@@ -17,13 +18,16 @@ from pathlib import Path
 
 import httpx
 from pydantic import SecretStr
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 
+from activities.event_deliveries import DELIVERY
 from activities.housekeeping import HOUSEKEEPING
 from taskfish.cli.temporal_server import development_server
 from taskfish.encryption import Keyring
+from taskfish.store.subscriptions import Subscriptions
 from taskfish.temporal import data_converter
 from tests.house import SOURCES, House, open_house, source_body
+from tests.subscriber import listening, subscribe
 from tests.workflows.houses import (
     BMC,
     NODE,
@@ -231,6 +235,11 @@ async def on_reset_by_source(house: House) -> httpx.Response:
     return accepted
 
 
+async def on_reset_kept_by_source(house: House) -> httpx.Response:
+    """The source takes the apply time, and the machine is free for the reset."""
+    return await on_reset_by_source(house)
+
+
 async def in_window(house: House) -> httpx.Response:
     """It is sent when its maintenance window begins."""
     return await _in_window(house, 2)
@@ -262,6 +271,20 @@ async def _reset(
     house: House, headers: dict[str, str], reset_type: str = "ForceRestart"
 ) -> httpx.Response:
     return await house.change("POST", RESET, {"ResetType": reset_type}, **headers)
+
+
+async def completed_told(house: House) -> httpx.Response:
+    """Each state is told to the event log: the source pauses its task on the way."""
+    house.emulator.set_modes("bmc1", pause_at=50)
+    accepted = await house.reset("bmc1.1")
+    await house.until(accepted, "Suspended")
+    house.emulator.set_modes("bmc1", pause_at=None)
+    return accepted
+
+
+async def cancelled_told(house: House) -> httpx.Response:
+    """A cancelled task tells the event log of its end."""
+    return await cancelled_following(house)
 
 
 async def answer_found(house: House) -> httpx.Response:
@@ -363,8 +386,11 @@ ON_A_BMC: tuple[Scenario, ...] = (
     superseding,
     on_reset_by_gateway,
     on_reset_by_source,
+    on_reset_kept_by_source,
     in_window,
     window_suspended,
+    completed_told,
+    cancelled_told,
     answer_found,
     not_sent_first,
     task_forgotten,
@@ -386,8 +412,11 @@ SWEPT = "housekeeping"
 """Recorded before the sweep removed tasks: kept, as runs of then must replay."""
 SWEPT_AND_REMOVED = "housekeeping_removing"
 REMOVED = "tasks_removed"
+DELIVERED = "events_delivered"
+RECONCILED = "events_reconciled"
 NAMES = sorted(
-    [WATCH, SWEPT, SWEPT_AND_REMOVED, REMOVED] + [each.__name__ for each in SCENARIOS]
+    [WATCH, SWEPT, SWEPT_AND_REMOVED, REMOVED, DELIVERED, RECONCILED]
+    + [each.__name__ for each in SCENARIOS]
 )
 
 
@@ -402,6 +431,8 @@ async def record(temporal: Client) -> None:
         WATCH: _write_watch,
         SWEPT_AND_REMOVED: _write_sweep,
         REMOVED: _write_removal,
+        DELIVERED: _write_delivery,
+        RECONCILED: _write_reconciler,
     }
     for name, write in internal.items():
         if _is_missing(name):
@@ -466,6 +497,28 @@ async def _write_removal(house: House) -> None:
     removal = house.temporal.get_workflow_handle("removal:all")
     await removal.result()
     _save(REMOVED, (await removal.fetch_history()).to_json())
+
+
+async def _write_delivery(house: House) -> None:
+    """A delivery ends when its subscription is removed."""
+    async with listening() as listener:
+        subscription = await subscribe(house, listener)
+        await house.ended(await house.reset("bmc1.1"))
+        await until(lambda: listener.keys[-1:] == ["TaskCompletedOK"])
+        await Subscriptions(house.store).remove(subscription.id)
+        delivery = house.temporal.get_workflow_handle(f"{DELIVERY}{subscription.id}")
+        await delivery.result()
+        _save(DELIVERED, (await delivery.fetch_history()).to_json())
+
+
+async def _write_reconciler(house: House) -> None:
+    """The reconciler goes on for good: an operator cancels it."""
+    name = f"events:{house.settings.task_queue}"
+    reconciler = house.temporal.get_workflow_handle(name)
+    await reconciler.cancel()
+    with contextlib.suppress(WorkflowFailureError):
+        await reconciler.result()
+    _save(RECONCILED, (await reconciler.fetch_history()).to_json())
 
 
 def _save(name: str, text: str) -> None:

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from taskfish.temporal import PLUGIN_TASK
     from workflows import plugin_calls
     from workflows.add_aggregation_source import AddAggregationSource, NewSource
+    from workflows.event_delivery import EventDelivery
     from workflows.following import Following
     from workflows.operation import Operation
     from workflows.plugin_operation import PluginOperation
@@ -94,6 +95,17 @@ class SleepsBeforeWatching(WatchSource):
         """Sleep first."""
         await workflow.sleep(timedelta(seconds=1))
         await super().run(source_id)
+
+
+@workflow.defn(name="EventDelivery")
+class SleepsBeforeDelivering(EventDelivery):
+    """Waits a moment before it delivers."""
+
+    @workflow.run
+    async def run(self, subscription_id: str) -> None:
+        """Sleep first."""
+        await workflow.sleep(timedelta(seconds=1))
+        await super().run(subscription_id)
 
 
 OPERATIONS: tuple[type[Any], ...] = (

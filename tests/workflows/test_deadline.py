@@ -14,6 +14,7 @@ from tests.plugins.faulty_socket import Behaviour, close_at_once, never_answer, 
 from tests.workflows.houses import (
     BMC,
     NODE,
+    bmc_house,
     event_names,
     history_of,
     until,
@@ -155,6 +156,7 @@ async def test_source_that_works_inside_the_request_past_the_deadline(
     assert task["TaskState"] == "Exception"
     assert "outcome" in words_of(task)
     assert "is unknown" in words_of(task)
+    assert f"Read {uri} to see" in words_of(task)
     assert is_overdue(await house.final(accepted))
     assert house.executions("bmc1") == 1
 
@@ -167,6 +169,21 @@ async def test_deadline_passes_while_the_source_is_out_of_reach(house: House) ->
     task = await house.ended(accepted)
     assert task["TaskState"] == "Exception"
     assert is_overdue(await house.final(accepted))
+
+
+async def test_silent_source_does_not_stretch_the_deadline(
+    temporal: Client, tmp_path: Path
+) -> None:
+    """It takes each request and never answers: one poll would last far longer."""
+    async with bmc_house(temporal, tmp_path, KEY, read_timeout=90) as house:
+        house.emulator.set_modes("bmc1", hang=True)
+        accepted = await reset_within(house, BMC, 3)
+        await until_begun(house, accepted, "await_completion")
+        house.emulator.set_modes("bmc1", read_delay=120, abort="ignored")
+        task = await house.ended(accepted)
+        assert task["TaskState"] == "Exception"
+        assert is_overdue(await house.final(accepted))
+        house.emulator.set_modes("bmc1", read_delay=0)
 
 
 async def test_deadline_goes_on_while_no_worker_runs(house: House) -> None:

@@ -107,6 +107,7 @@ async def test_search_attributes_say_what_was_done(
     assert monitor.startswith("/redfish/v1/TaskService/TaskMonitors/")
     del found["BuildIds"]  # Temporal's own
     assert found == {
+        "TaskName": "Volume.Create bmc1.1",
         "TaskState": state,
         "TaskStatus": task["TaskStatus"],
         "TaskOperation": "Volume.Create",

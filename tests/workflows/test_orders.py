@@ -142,6 +142,27 @@ async def test_cancel_that_was_refused_is_said_at_the_end(house: House) -> None:
     assert "admin has asked to cancel it in vain" in words_of(task)
 
 
+async def test_cancel_signal_from_temporal_asks_again(house: House) -> None:
+    """Temporal takes one request to cancel only; the Web UI sends signals bare."""
+    house.emulator.set_modes("bmc1", hang=True, abort="refused")
+    accepted = await house.reset("bmc1.1")
+    await until_begun(house, accepted, "await_completion")
+    workflow = house.workflow(accepted)
+    await workflow.cancel(reason="requested")
+
+    async def is_refused() -> bool:
+        return bool((await (await workflow.describe()).memo()).get("abort_refused"))
+
+    await until(is_refused)
+    house.emulator.set_modes("bmc1", abort="supported", abort_seconds=0)
+    await workflow.cancel(reason="requested")
+    assert await is_refused()
+    await workflow.signal("Cancel")
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Cancelled"
+    assert "was cancelled by somebody in Temporal" in words_of(task)
+
+
 async def test_cancel_that_comes_too_late_is_said_at_the_end(house: House) -> None:
     house.emulator.set_modes("bmc1", seconds=1.5, abort="ignored")
     accepted = await house.reset("bmc1.1")

@@ -14,8 +14,10 @@ from tests.workflows import reordered
 from tests.workflows.recording import HISTORIES, NAMES, TEST_KEY
 from tests.workflows.test_history import MOST_EVENTS
 from workflows.add_aggregation_source import AddAggregationSource
+from workflows.event_delivery import EventDelivery
 from workflows.housekeeping import Housekeeping
 from workflows.plugin_operation import PluginOperation
+from workflows.reconcile_events import ReconcileEvents
 from workflows.remove_ended_tasks import RemoveEndedTasks
 from workflows.watch_source import WatchSource
 
@@ -25,6 +27,8 @@ WORKFLOWS: tuple[type[Any], ...] = (
     WatchSource,
     Housekeeping,
     RemoveEndedTasks,
+    EventDelivery,
+    ReconcileEvents,
 )
 STATUS = {
     "completed_polled": "COMPLETED",
@@ -48,8 +52,11 @@ STATUS = {
     "superseding": "COMPLETED",
     "on_reset_by_gateway": "COMPLETED",
     "on_reset_by_source": "COMPLETED",
+    "on_reset_kept_by_source": "COMPLETED",
     "in_window": "COMPLETED",
     "window_suspended": "COMPLETED",
+    "completed_told": "COMPLETED",
+    "cancelled_told": "CANCELED",
     "answer_found": "COMPLETED",
     "not_sent_first": "COMPLETED",
     "task_forgotten": "FAILED",
@@ -64,6 +71,8 @@ STATUS = {
     "housekeeping": "COMPLETED",
     "housekeeping_removing": "COMPLETED",
     "tasks_removed": "COMPLETED",
+    "events_delivered": "COMPLETED",
+    "events_reconciled": "CANCELED",
 }
 
 
@@ -112,7 +121,9 @@ def test_recordings_are_unreadable() -> None:
 
 
 @pytest.mark.parametrize("variant", reordered.OPERATIONS)
-@pytest.mark.parametrize("name", ["completed_polled", "cancelled_following"])
+@pytest.mark.parametrize(
+    "name", ["completed_polled", "cancelled_following", "completed_told"]
+)
 async def test_reordered_operation_does_not_replay(
     name: str, variant: type[Any]
 ) -> None:
@@ -125,6 +136,7 @@ async def test_reordered_operation_does_not_replay(
     [
         ("source_added", reordered.WatchesBeforeAdmitting),
         ("source_watched", reordered.SleepsBeforeWatching),
+        ("events_delivered", reordered.SleepsBeforeDelivering),
     ],
 )
 async def test_reordered_workflow_does_not_replay(

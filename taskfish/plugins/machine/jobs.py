@@ -74,6 +74,7 @@ class Job:
     ended: datetime | None = None
     messages: list[Message] = field(default_factory=list)
     monitor_gone: bool = False
+    removed: bool = False
 
     @property
     def shown_state(self) -> TaskState:

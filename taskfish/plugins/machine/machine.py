@@ -22,6 +22,7 @@ from taskfish.plugins.machine.jobs import Job, Timeline, Work
 from taskfish.plugins.machine.manager import Manager, add_chassis
 from taskfish.plugins.machine.modes import Modes
 from taskfish.plugins.machine.power import Power
+from taskfish.plugins.machine.publisher import Publisher
 from taskfish.plugins.machine.resources import (
     ROOT,
     Tree,
@@ -41,6 +42,7 @@ from taskfish.plugins.machine.services import (
 )
 from taskfish.plugins.machine.sessions import Sessions
 from taskfish.plugins.machine.storage import Storage
+from taskfish.plugins.machine.subscriptions import add_service
 from taskfish.plugins.machine.system import System
 from taskfish.plugins.machine.update import Firmware
 from taskfish.redfish.messages import base_message
@@ -75,6 +77,7 @@ class Machine:
         self.away = False
         self.sessions = Sessions(self._clock)
         self.timeline = Timeline(self._clock, lambda: self.gate.modes)
+        self.publisher = Publisher(self.timeline, lambda: self.gate.modes, self._clock)
         self._executions: list[Execution] = []
         self.power = Power(self.timeline.wall)
         self.system = System(self.name, self._uuid_of("system"), self.power)
@@ -122,6 +125,7 @@ class Machine:
         """Become a new machine of the same name, with these modes."""
         self.gate.modes = modes
         self.gate.traffic.reset()
+        self.publisher.forget()
         self._begin()
 
     def clear_executions(self) -> None:
@@ -195,6 +199,7 @@ class Machine:
         )
         self._executions.append(execution)
         result = await self._carry_out(work, execution)
+        await self.publisher.tell_early()
         await self.gate.answer_change()
         return result
 
@@ -271,7 +276,7 @@ class Machine:
     def _tree(self) -> Tree:
         modes, firmware = self.modes, self.firmware
         tree = Tree()
-        tree.add(ROOT, lambda: service_root(self.name, self.uuid))
+        tree.add(ROOT, lambda: service_root(self.name, self.uuid, modes.event_service))
         self.system.add_to(tree, lambda: firmware.versions["BIOS"], modes.exclusive)
         self.storage.add_to(tree, modes.reuse_volume_ids, modes.apply_times)
         self.manager.add_to(tree, lambda: firmware.versions["BMC"])
@@ -280,6 +285,8 @@ class Machine:
         self.accounts.add_to(tree)
         tree.add(TASK_SERVICE, task_service)
         tree.add(TASKS, lambda: task_collection(self._listed()))
+        if modes.event_service:
+            add_service(tree, self.publisher.subscriptions)
         add_sessions(tree, list(self.sessions.by_id.values()), modes.token_lifetime)
         return tree
 

@@ -10,6 +10,7 @@ AnswerMode = Literal["auto", "sync", "task"]
 LocationMode = Literal[
     "relative", "absolute", "monitor", "task", "foreign", "none_with_body", "none"
 ]
+EventMode = Literal["normal", "lost", "duplicated", "unordered", "early"]
 AbortMode = Literal["supported", "refused", "ignored", "unsupported"]
 Status = Annotated[int, Field(ge=400, le=599)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -74,6 +75,15 @@ class Modes(BaseModel):
     reuse_volume_ids: bool = False
     update_restarts: bool = False
     """A firmware update of the BMC makes it vanish for a part of the task."""
+
+    # What subscribers are told of tasks.
+    event_service: bool = True
+    """Whether there is an EventService to subscribe at."""
+    events: EventMode = "normal"
+    """`lost`: none is sent; `duplicated`: each twice; `unordered`: those of a task at
+    its end, the last one first; `early`: the first ones before the change's answer."""
+    event_delay: Seconds = 0.0
+    """How long after it has happened something is told."""
 
     # What happens to requests.
     refuse: Status | None = None

@@ -59,6 +59,7 @@ def remove(machine: Machine, job: Job, only_monitor: bool) -> bool:
         return True
     if job.ended is not None:
         machine.timeline.jobs.pop(job.id, None)
+        job.removed = True
         return True
     machine.abort(job)
     return job.state is TaskState.CANCELLED

@@ -31,8 +31,9 @@ SESSION_SERVICE = f"{ROOT}/SessionService"
 SESSIONS = f"{SESSION_SERVICE}/Sessions"
 
 
-def service_root(name: str, uuid: str) -> Body:
+def service_root(name: str, uuid: str, event_service: bool) -> Body:
     """Return the ServiceRoot, the one resource that needs no login."""
+    more: Body = {"EventService": link(f"{ROOT}/EventService")} if event_service else {}
     return {
         "@odata.id": ROOT,
         "@odata.type": SCHEMA.odata_type("ServiceRoot"),
@@ -50,6 +51,7 @@ def service_root(name: str, uuid: str) -> Body:
         "AccountService": link(f"{ROOT}/AccountService"),
         "UpdateService": link(f"{ROOT}/UpdateService"),
         "Links": {"Sessions": link(SESSIONS)},
+        **more,
     }
 
 
@@ -62,7 +64,7 @@ def task_service() -> Body:
         ServiceEnabled=True,
         DateTime=timestamp(datetime.now(UTC)),
         CompletedTaskOverWritePolicy="Oldest",
-        LifeCycleEventOnTaskStateChange=False,
+        LifeCycleEventOnTaskStateChange=True,
         Status=HEALTHY,
         Tasks=link(TASKS),
     )

@@ -24,6 +24,7 @@ from taskfish.plugins.protocol import (
     Accepted,
     Answered,
     Change,
+    EventAccess,
     Identity,
     ListedTask,
     Plugin,
@@ -66,6 +67,7 @@ class OdimPlugin:
         self._source = source
         self._plugin = plugin_source or source
         self._device = mapping.device(source) if plugin_source else {}
+        self.events: EventAccess = "calls" if plugin_source else "none"
         self._transport = transport
         self._service = Service(transport, self._plugin, mapping.SESSIONS)
 

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_DNS, uuid5
@@ -18,6 +17,8 @@ from taskfish.redfish.task import Answer
 NORTH, SOUTH = "/redfish/v1", "/ODIM/v1"
 PLUGIN_UUID = str(uuid5(NAMESPACE_DNS, "plugin.emulator.taskfish"))
 VERSION = "v1.0.0"
+BUS_SUBSCRIPTION = "/redfish/v1/EventService/Subscriptions/bus"
+"""Where a plugin's own subscription for its message bus would be, if it had one."""
 
 
 class Target(BaseModel):
@@ -110,8 +111,8 @@ def manager_body() -> Body:
     }
 
 
-def startup_answer(body: Body, subscribe: Callable[[Body], str]) -> Answer:
-    """Return the subscription's Location of each device in a /Startup."""
+def startup_answer(body: Body) -> Answer:
+    """Return of each device in a /Startup where the bus is subscribed."""
     devices = body.get("Devices", {})
     if not isinstance(devices, dict):
         raise refused(base_message("PropertyValueTypeError", str(devices), "Devices"))
@@ -120,7 +121,7 @@ def startup_answer(body: Body, subscribe: Callable[[Body], str]) -> Answer:
         if isinstance(device, dict) and device.get("Operation") != "del":
             info = device.get("EventSubscriptionInfo")
             known = info.get("Location") if isinstance(info, dict) else None
-            found[str(device.get("Address"))] = known or subscribe({})
+            found[str(device.get("Address"))] = known or BUS_SUBSCRIPTION
     return Answer(status=200, body=found)
 
 

@@ -9,12 +9,12 @@ from taskfish.plugins.machine.jobs import Job
 from taskfish.plugins.machine.machine import Machine
 from taskfish.plugins.machine.modes import Modes
 from taskfish.plugins.machine.sessions import Sessions
-
-SUBSCRIPTIONS = "/redfish/v1/EventService/Subscriptions"
+from taskfish.plugins.machine.task_events import TaskEvent
+from taskfish.plugins.odim.emulated_events import odim_record
 
 
 class Plugin:
-    """The plugin's own state: logins, monitors and subscriptions."""
+    """The plugin's own state: logins and monitors."""
 
     def __init__(
         self,
@@ -27,12 +27,11 @@ class Plugin:
         self.machines = {machine.name: machine for machine in machines}
         self.monitors: dict[str, tuple[Machine, Job]] = {}
         self._monitor_ids: dict[Job, str] = {}
-        self.subscriptions: dict[str, Body] = {}
         self.started = clock()
         self._clock = clock
         self._credentials = credentials
         self._next_monitor = 1
-        self._next_subscription = 1
+        self._forgotten: set[Job] = set()
 
     @property
     def uptime(self) -> float:
@@ -45,6 +44,7 @@ class Plugin:
 
     def restart(self, reset_ids: bool = True) -> None:
         """Forget monitors and sessions; the machines' work goes on."""
+        self._forgotten.update(self._monitor_ids)
         self.monitors.clear()
         self._monitor_ids.clear()
         self.sessions.forget()
@@ -54,7 +54,7 @@ class Plugin:
     def renew(self, modes: Modes) -> None:
         """Become a new plugin at the same address."""
         self.restart()
-        self.subscriptions.clear()
+        self._forgotten.clear()
         self.gate.modes = modes
         self.gate.traffic.reset()
 
@@ -67,9 +67,15 @@ class Plugin:
             self.monitors[monitor_id] = (machine, job)
         return self._monitor_ids[job]
 
-    def subscribe(self, body: Body) -> str:
-        """Keep a subscription; return its URI at the BMC."""
-        uri = f"{SUBSCRIPTIONS}/{self._next_subscription}"
-        self._next_subscription += 1
-        self.subscriptions[uri] = body
-        return uri
+    def record(self, machine: Machine) -> Callable[[TaskEvent], Body | None]:
+        """Return what writes the events of a machine's tasks as ODIM has them.
+
+        Of a task that it has forgotten the plugin says nothing.
+        """
+
+        def write(event: TaskEvent) -> Body | None:
+            if event.job in self._forgotten:
+                return None
+            return odim_record(event, self.watch(machine, event.job))
+
+        return write

@@ -110,7 +110,7 @@ class _Calls:
             case "Status":
                 return Answer(status=200, body=status_body(self._plugin.uptime))
             case "Startup":
-                return startup_answer(body, self._plugin.subscribe)
+                return startup_answer(body)
             case "validate":
                 return self._validate(parse_target(body))
             case "Subscriptions":
@@ -134,14 +134,14 @@ class _Calls:
 
     def _subscription(self, method: str, body: Body) -> Answer:
         target = parse_target(body)
-        self._machine(target)
+        machine = self._machine(target)
+        if not machine.modes.event_service:
+            raise no_such("/ODIM/v1/Subscriptions")
         if method == "POST":
-            where = self._plugin.subscribe(target.post_body)
-            return Answer(status=201, headers={"Location": where}, body={})
-        where = str(body.get("Location", ""))
-        uri = where[where.find("/redfish/") :] if "/redfish/" in where else where
-        if self._plugin.subscriptions.pop(uri, None) is None:
-            raise no_such(where)
+            record = self._plugin.record(machine)
+            made = machine.publisher.subscribe(target.post_body, record)
+            return Answer(status=201, headers={"Location": made.uri}, body={})
+        machine.publisher.unsubscribe(str(body.get("Location", "")))
         return shaped(Answer(status=204), None, default=False)
 
     def _machine(self, target: Target) -> Machine:

@@ -19,6 +19,7 @@ from taskfish.plugins.protocol import (
     Accepted,
     Answered,
     Change,
+    EventAccess,
     Identity,
     ListedTask,
     Plugin,
@@ -47,6 +48,7 @@ class RedfishPlugin:
 
     can_list_tasks = True
     sends_preconditions = True
+    events: EventAccess = "service"
 
     def __init__(self, source: Source, transport: Transport) -> None:
         self._name = source.id

@@ -21,6 +21,7 @@ from taskfish.plugins.machine.monitors import (
     remove,
     with_allow,
 )
+from taskfish.plugins.machine.publisher import redfish_record
 from taskfish.plugins.machine.resources import ROOT, text_of
 from taskfish.plugins.machine.services import (
     MONITORS,
@@ -30,6 +31,7 @@ from taskfish.plugins.machine.services import (
     task_body,
 )
 from taskfish.plugins.machine.sessions import authenticate
+from taskfish.plugins.machine.subscriptions import SUBSCRIPTIONS, allowed
 from taskfish.plugins.machine.task_actions import ACTIONS, act
 from taskfish.redfish.task import Answer
 
@@ -99,7 +101,7 @@ class _Bmc:
             return "GET, HEAD, POST"
         if uri.startswith(f"{SESSIONS}/"):
             return "GET, HEAD, DELETE"
-        return self._machine.allow(uri)
+        return allowed(uri) or self._machine.allow(uri)
 
     def _monitor(self, job: Job, origin: str) -> Answer:
         uri = f"{MONITORS}/{job.id}"
@@ -123,6 +125,8 @@ class _Bmc:
             return self._remove(request, uri, job)
         if uri == SESSIONS or uri.startswith(f"{SESSIONS}/"):
             return self._logout(request.method, uri)
+        if machine.modes.event_service and allowed(uri) is not None:
+            return self._subscription(request.method, uri, body)
         result = await machine.change(
             request.method, uri, body, request.headers.get("if-match")
         )
@@ -137,6 +141,17 @@ class _Bmc:
             return Answer(status=204)
         accepted = self._accepted(job, _origin(request))
         return with_allow(accepted, self._machine.allow(uri))
+
+    def _subscription(self, method: str, uri: str, body: Body) -> Answer:
+        """Make or drop a subscription: neither is a change of the machine."""
+        publisher = self._machine.publisher
+        if method == "POST" and uri == SUBSCRIPTIONS:
+            made = publisher.subscribe(body, redfish_record)
+            return Answer(status=201, headers={"Location": made.uri}, body=made.body())
+        if method != "DELETE" or uri == SUBSCRIPTIONS:
+            raise not_allowed(self._allow(uri))
+        publisher.unsubscribe(uri)
+        return Answer(status=204)
 
     def _logout(self, method: str, uri: str) -> Answer:
         session_id = uri.removeprefix(SESSIONS).strip("/")

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("step", sa.String(32)),
         sa.Column("percent", sa.Integer),
         sa.Column("outcome", sa.LargeBinary),
+        sa.Column("given", sa.JSON),
         sa.UniqueConstraint("task_id", "run_id", "step", name="events_step"),
         sqlite_autoincrement=True,
     )

@@ -1,0 +1,115 @@
+"""Wake who waits for a source's task when the source has spoken of it (D5)."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from taskfish.errors import StoreUnavailableError
+from taskfish.redfish.source_events import task_name
+from taskfish.redfish.task import PluginTask
+from taskfish.store.tail import Tail
+from taskfish.store.task_news import TaskNews
+
+LOOK_AT_LEAST = 60.0
+"""How long the end of the table is waited for before the loop looks up."""
+AFTER_A_FAULT = 1.0
+MOST_AT_ONCE = 1000
+
+logger = logging.getLogger(__name__)
+
+
+class Listening:
+    """One wait for news of a task: of one source, or of the plugin before it too."""
+
+    def __init__(self, task: PluginTask) -> None:
+        self.names = {task_name(uri) for uri in (task.monitor, task.task) if uri}
+        self.sources: set[str] = set()
+        self._heard = asyncio.Event()
+
+    def listen_to(self, *sources: str | None) -> None:
+        """Also hear what these say of the task; None is nobody."""
+        self.sources.update(source for source in sources if source)
+
+    def begin(self) -> None:
+        """Forget what was heard so far: the task is asked for now."""
+        self._heard.clear()
+
+    def tell(self) -> None:
+        """End the wait."""
+        self._heard.set()
+
+    async def heard(self, seconds: float) -> bool:
+        """Wait for news for so many seconds at most; say whether there was any."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._heard.wait()
+        return self._heard.is_set()
+
+
+class NewsDesk:
+    """One loop a process that reads the news and wakes those whom they are about.
+
+    What is told before anybody listens is not kept here: who begins to listen asks the
+    source first.
+    """
+
+    def __init__(self, news: TaskNews) -> None:
+        self._news = news
+        self._tail = Tail(news.newest)
+        self._waiting: defaultdict[str, set[Listening]] = defaultdict(set)
+        self._position = 0
+        self._reading: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def listening(self, task: PluginTask) -> Iterator[Listening]:
+        """Give what waits for news of a task, while the block runs."""
+        listening = Listening(task)
+        for name in listening.names:
+            self._waiting[name].add(listening)
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        try:
+            yield listening
+        finally:
+            self._forget(listening)
+
+    async def close(self) -> None:
+        """End the loop."""
+        if self._reading is not None:
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reading
+        await self._tail.close()
+
+    def _forget(self, listening: Listening) -> None:
+        for name in listening.names:
+            self._waiting[name].discard(listening)
+            if not self._waiting[name]:
+                del self._waiting[name]
+
+    async def _read(self) -> None:
+        while self._waiting:
+            try:
+                await self._read_on()
+            except StoreUnavailableError as error:
+                logger.info("the news of sources are not read: %s", error)
+                await asyncio.sleep(AFTER_A_FAULT)
+
+    async def _read_on(self) -> None:
+        """Wait for rows and wake those whom they are about."""
+        if not await self._tail.beyond(self._position, LOOK_AT_LEAST):
+            return
+        end = self._tail.position
+        rows = await self._news.after(self._position, MOST_AT_ONCE)
+        for row in rows:
+            self._tell(row.source, row.name)
+        # The last ones may have been forgotten again before this came to read them.
+        is_full = len(rows) == MOST_AT_ONCE
+        self._position = rows[-1].position if is_full else max(end, self._position)
+
+    def _tell(self, source: str, name: str) -> None:
+        for listening in self._waiting.get(name, ()):
+            if source in listening.sources:
+                listening.tell()

@@ -57,6 +57,7 @@ from api.task_limits import TaskLimits
 from api.task_list import TaskList
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
+from api.vdsm import door as vdsm
 from taskfish.encryption import Keyring
 from taskfish.plugins.connections import Connections
 from taskfish.plugins.odim import client as odim
@@ -107,6 +108,7 @@ PARTS = (
     log_services,
     gateway_manager,
     codec,
+    vdsm,
     aggregated,
 )
 """What lies behind the login."""
@@ -176,7 +178,6 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     account_settings = AccountSettings(store, settings)
     accounts_kept = Accounts(store, account_settings)
     session_settings = SessionSettings(store, settings)
-    sessions_kept = Sessions(store, session_settings, settings.max_sessions)
     event_settings, subscribed = EventServiceSettings(store), Subscriptions(store)
     adapters = {
         ConnectionMethod.ODIM: odim.connect,
@@ -202,7 +203,7 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         accounts=accounts_kept,
         account_settings=account_settings,
         logins=Logins(accounts_kept, settings),
-        sessions=sessions_kept,
+        sessions=Sessions(store, session_settings, settings.max_sessions),
         session_settings=session_settings,
         service_settings=ServiceSettings(store, settings),
         removal=TaskRemoval(
@@ -223,7 +224,6 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
             subscribed,
             event_settings,
             accounts_kept,
-            sessions_kept,
         ),
         task_news=TaskNews(store),
         source_subscriptions=subscriptions,

@@ -1,43 +1,31 @@
 """The tasks that change the power of nodes, whichever door they came through."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 
 from activities.retention import TASKS_QUERY
 from api.authentication import User
 from api.gateway import Gateway
+from api.listed_tasks import listed_view
 from api.privileges import may_see
-from api.task_labels import labels_of
 from api.task_view import TaskView
 from api.temporal_faults import TEMPORAL_FAULTS, unavailable
-from taskfish.errors import UndecryptableError
 from taskfish.redfish.operations import RESET_ACTION
 from taskfish.redfish.task import TaskState
+from taskfish.store.event_log import Told
 from taskfish.temporal import RPC_TIMEOUT
-from workflows.task import OUTCOME_MEMO, TASK_MEMO, OutcomeMemo, TaskMemo
 
 MOST_OF_A_NODE, MOST = 20, 1000
 """How many are looked at of one node, and of all: first the open ones."""
 _RESETS = f"{TASKS_QUERY} AND TaskOperation = '{RESET_ACTION}'"
-_ENDS = {
-    WorkflowExecutionStatus.COMPLETED: TaskState.COMPLETED,
-    WorkflowExecutionStatus.FAILED: TaskState.EXCEPTION,
-    WorkflowExecutionStatus.TIMED_OUT: TaskState.EXCEPTION,
-    WorkflowExecutionStatus.CANCELED: TaskState.CANCELLED,
-    WorkflowExecutionStatus.TERMINATED: TaskState.KILLED,
-}
-_UNREADABLE = (KeyError, ValueError, RuntimeError, UndecryptableError)
 
 
 @dataclass(frozen=True)
 class PowerTask:
     """A reset of a System, as much of it as its power states are told from.
 
-    `uri` is the System's; `view` is there of one that was read while it was open.
+    `uri` is the System's; `view` is what it was read from.
     """
 
     id: str
@@ -68,19 +56,20 @@ async def power_tasks(gateway: Gateway, user: User, system: str) -> list[PowerTa
     uri = f"{system}/Actions/{RESET_ACTION}"
     quoted = uri.replace("'", "''")
     query = f"{_RESETS} AND TaskTarget = '{quoted}'"
-    listed = {task.run_id: task for task in await _listed(gateway, query)}
-    newest = {task.id: task.started for task in listed.values() if task.ended}
-    to_read = {task.id for task in listed.values() if not task.ended}
+    listed = await _listed(gateway, query)
+    ended = {task.id: task for task in reversed(listed) if task.ended}
+    to_read = {task.id for task in listed if not task.ended}
     places = sorted(await gateway.turns.on([system]), key=lambda each: each.taken_at)
     for place in places[-MOST_OF_A_NODE:]:
-        seen = newest.get(place.task_id)
-        if seen is None or seen < place.taken_at:
+        seen = ended.get(place.task_id)
+        if seen is None or seen.started < place.taken_at:
             to_read.add(place.task_id)
+    found = {task.run_id: task for task in listed if task.ended}
     for task_id in to_read:
         view = await gateway.tasks.read(task_id)
         if view is not None and view.request.uri == uri:
-            listed[view.run_id] = _of_view(view)
-    return _seen(gateway, user, listed.values())
+            found[view.run_id] = _power_task(view)
+    return _seen(gateway, user, found.values())
 
 
 async def recent_power_tasks(
@@ -112,57 +101,24 @@ async def _listed(
     rows = gateway.temporal.list_workflows(
         query, page_size=most, limit=most, rpc_timeout=RPC_TIMEOUT
     )
-    found = []
     try:
-        async for row in rows:
-            task = await _of_row(row)
-            if task is not None:
-                found.append(task)
+        views = [await listed_view(row, Told()) async for row in rows]
     except TEMPORAL_FAULTS as error:
         raise unavailable(error) from error
-    return found
+    return [task for view in views if (task := _power_task(view)).reset_type]
 
 
-async def _of_row(row: WorkflowExecution) -> PowerTask | None:
-    try:
-        memo = await row.memo()
-        request = TaskMemo.model_validate(memo[TASK_MEMO])
-        return PowerTask(
-            state=_ENDS.get(row.status or WorkflowExecutionStatus.RUNNING)
-            or labels_of(row.typed_search_attributes).state,
-            started=row.start_time,
-            ended=row.close_time,
-            words=_last_words(memo),
-            owner=labels_of(row.typed_search_attributes).owner,
-            **_named(row.id, row.run_id, request),
-        )
-    except _UNREADABLE:
-        return None
-
-
-def _of_view(view: TaskView) -> PowerTask:
+def _power_task(view: TaskView) -> PowerTask:
+    body = view.request.body if isinstance(view.request.body, dict) else {}
     return PowerTask(
+        id=view.id,
+        run_id=view.run_id,
+        uri=view.request.uri.partition("/Actions/")[0],
+        reset_type=str(body.get("ResetType", "")),
+        owner=view.owner,
         state=view.state,
         started=view.started,
         ended=view.ended,
         words=view.messages[-1].message if view.messages else "",
-        owner=view.owner,
         view=view,
-        **_named(view.id, view.run_id, view.request),
     )
-
-
-def _named(task_id: str, run_id: str, request: TaskMemo) -> dict[str, Any]:
-    body = request.body if isinstance(request.body, dict) else {}
-    return {
-        "id": task_id,
-        "run_id": run_id,
-        "uri": request.uri.partition("/Actions/")[0],
-        "reset_type": str(body.get("ResetType", "")),
-    }
-
-
-def _last_words(memo: Mapping[str, Any]) -> str:
-    outcome = memo.get(OUTCOME_MEMO)
-    said = OutcomeMemo.model_validate(outcome).messages if outcome else ()
-    return said[-1].message if said else ""

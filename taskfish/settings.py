@@ -37,6 +37,10 @@ class Settings(BaseSettings):
     database_url: str = "sqlite+aiosqlite:///taskfish.db"
     encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Base64 keys of 32 bytes, comma-separated: the first encrypts, all decrypt."""
+    baremetal_auth: Literal["basic", "none"] = "basic"
+    """Whether /baremetal needs a login; without one it is for this machine only."""
+    baremetal_error_seconds: Seconds = 60
+    """How long a node's power state is `error` after an abort, if nothing follows."""
     temporal_ui_origin: Annotated[str, Field(pattern=r"^https?://[^/\s*]+$")] | None = (
         None
     )
@@ -72,6 +76,10 @@ class Settings(BaseSettings):
     """How many connections to clients an API process has at once."""
     trusted_proxies: str = ""
     """Addresses of proxies whose X-Forwarded-For is believed, comma-separated."""
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] = "http://127.0.0.1:8000"
+    """Where the command has the API, as a client; this and the next three."""
+    username: str = "admin"
+    password: SecretStr | None = None
     ca: Path | None = None
     """PEM file: whom the command trusts as the API's certificate authority."""
     allow_local_addresses: bool = False

@@ -14,9 +14,12 @@ from tests.house import House
 
 
 @asynccontextmanager
-async def served(house: House) -> AsyncIterator[str]:
-    """Serve a second API of the house with uvicorn; yields its URL."""
-    app = create_app(house.settings, house.temporal)
+async def served(house: House, **changes: Any) -> AsyncIterator[str]:
+    """Serve a second API of the house, with some settings changed, with uvicorn;
+    yields its URL.
+    """
+    settings = house.settings.model_copy(update=changes)
+    app = create_app(settings, house.temporal)
     service = Service(app, 0, connected=lambda: None)
     async with (
         app.router.lifespan_context(app),

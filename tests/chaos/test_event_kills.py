@@ -25,7 +25,7 @@ TASKS = 200
 AT_ONCE = 10
 MACHINES = ("bmc1.1", "bmc2.1", "node1.1", "node2.1")
 PAUSE = 0.1
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @pytest.fixture

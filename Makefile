@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo dev test chaos bench-tasks conformance check clean
+.PHONY: setup demo dev test chaos bench-tasks bench-events conformance check clean
 
 setup: .venv/.complete
 
@@ -31,6 +31,11 @@ bench-tasks: setup
 # DMTF's validators: needs root, unshare and ip (docs/conformance.md).
 conformance: setup
 	$(BIN)/python -m tests.conformance
+
+# From the end of a task to its subscribers, and from a source's event to that end.
+bench-events: setup
+	$(BIN)/python -m tests.bench.events
+	$(BIN)/python -m tests.bench.detection
 
 check: setup
 	$(BIN)/ruff format --check

@@ -39,6 +39,7 @@ from activities.machine_state import MachineState
 from activities.news import NewsDesk
 from activities.open_places import OpenPlaces
 from activities.pausing import PauseActivities
+from activities.plugin_bus import PluginBus
 from activities.removal import TaskRemoval
 from activities.reset_gate import ResetGate
 from activities.retention import RetentionActivities
@@ -144,7 +145,11 @@ class WorkerProcess:
             EventServiceSettings(store).is_enabled,
         )
         self._turns = TurnActivities(client, turns)
-        self._news = NewsDesk(TaskNews(store))
+        task_news = TaskNews(store)
+        self._news = NewsDesk(task_news)
+        self._bus: PluginBus | None = None
+        if settings.kafka_brokers:
+            self._bus = PluginBus(settings, sources, task_news)
         self._completing = CompletionActivities(
             client,
             self._connections,
@@ -202,6 +207,8 @@ class WorkerProcess:
             stack.push_async_callback(self._connections.aclose)
             stack.push_async_callback(self._log_end.close)
             stack.push_async_callback(self._news.close)
+            if self._bus is not None:
+                await stack.enter_async_context(self._bus.reading())
             for worker in (self._acting_worker(), self._waiting_worker()):
                 await stack.enter_async_context(worker)
             await self._sources.watch_all()

@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from temporalio import activity
 from temporalio.client import Client
 
-from activities.completion import Progress
 from activities.errors import as_application_errors
 from activities.finishing import finish
 from activities.heartbeat import Beat, heartbeating
 from activities.held_back import held_back
 from activities.power_marks import PowerMark, power_mark
+from activities.progress import Progress
 from taskfish.errors import (
     PermanentError,
     SourceUnknownError,

@@ -3,7 +3,7 @@
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.completion import SUSPENDED_MEMO
+from activities.progress import SUSPENDED_MEMO
 from taskfish.errors import TemporalUnavailableError
 from taskfish.temporal import RPC_TIMEOUT
 

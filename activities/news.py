@@ -131,7 +131,9 @@ class NewsDesk:
     async def _read(self) -> None:
         while self._waiting or self._overhearing:
             try:
-                await self._read_on()
+                async with self._news.hints(self._tail.look_now):
+                    while self._waiting:
+                        await self._read_on()
             except StoreUnavailableError as error:
                 logger.info("the news of sources are not read: %s", error)
                 await asyncio.sleep(AFTER_A_FAULT)

@@ -31,7 +31,8 @@ class SourceEvents:
     async def keep(self, source_id: str) -> str:
         """Subscribe, unless that was done and is still so; say how it stands.
 
-        Only `SourceUnknownError` is raised: a source without events is polled.
+        Raises `SourceUnknownError` and `StoreUnavailableError` only: a source without
+        events is polled.
         """
         if self._public_url is None:
             return "no TASKFISH_PUBLIC_URL"

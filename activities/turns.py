@@ -9,10 +9,10 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.completion import Progress
 from activities.errors import as_application_errors
 from activities.heartbeat import Beat, heartbeating
 from activities.open_places import OpenPlaces
+from activities.progress import Progress
 from taskfish.redfish.messages import base_message
 from taskfish.redfish.resources import TASKS
 from taskfish.redfish.task import TaskState

@@ -41,6 +41,8 @@ from api import (
 )
 from api.audit_trail import AuditTrail
 from api.auditing import Auditing
+from api.baremetal import routes as baremetal
+from api.baremetal.door import Door
 from api.conditional_get import ConditionalGet
 from api.errors import add_error_handlers, refuse
 from api.event_streams import EventStreams
@@ -55,6 +57,7 @@ from api.task_limits import TaskLimits
 from api.task_list import TaskList
 from api.task_reader import TaskReader
 from api.task_starter import TaskStarter
+from api.vdsm import door as vdsm
 from taskfish.encryption import Keyring
 from taskfish.plugins.connections import Connections
 from taskfish.plugins.odim import client as odim
@@ -105,6 +108,7 @@ PARTS = (
     log_services,
     gateway_manager,
     codec,
+    vdsm,
     aggregated,
 )
 """What lies behind the login."""
@@ -160,6 +164,7 @@ def create_app(
         app.add_middleware(codec.CodecOrigin, origin=settings.temporal_ui_origin)
     app.add_middleware(HeaderLimits)
     app.add_middleware(Front)
+    app.add_middleware(Door)
     add_error_handlers(app)
     app.state.openapi = _openapi()
     return app
@@ -173,7 +178,6 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
     account_settings = AccountSettings(store, settings)
     accounts_kept = Accounts(store, account_settings)
     session_settings = SessionSettings(store, settings)
-    sessions_kept = Sessions(store, session_settings, settings.max_sessions)
     event_settings, subscribed = EventServiceSettings(store), Subscriptions(store)
     adapters = {
         ConnectionMethod.ODIM: odim.connect,
@@ -199,7 +203,7 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         accounts=accounts_kept,
         account_settings=account_settings,
         logins=Logins(accounts_kept, settings),
-        sessions=sessions_kept,
+        sessions=Sessions(store, session_settings, settings.max_sessions),
         session_settings=session_settings,
         service_settings=ServiceSettings(store, settings),
         removal=TaskRemoval(
@@ -220,7 +224,6 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
             subscribed,
             event_settings,
             accounts_kept,
-            sessions_kept,
         ),
         task_news=TaskNews(store),
         source_subscriptions=subscriptions,
@@ -237,6 +240,7 @@ def _routes() -> list[BaseRoute]:
     routes = APIRouter()
     for router in OPEN:
         routes.include_router(router, dependencies=[Depends(only_known_options)])
+    routes.include_router(baremetal.router)
     behind_login = APIRouter(
         dependencies=[Depends(privileged), Depends(only_known_options)]
     )

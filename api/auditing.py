@@ -18,7 +18,7 @@ from api.login_cookies import COOKIE
 from api.logins import bootstrap_account
 from taskfish.errors import StoreUnavailableError
 from taskfish.redfish.event_receiver import RECEIVER
-from taskfish.redfish.privileges import CODEC_DECODE
+from taskfish.redfish.privileges import CODEC_DECODE, VDSM
 from taskfish.redfish.resources import TASK_MONITORS, TASKS
 from taskfish.redfish.session_resources import SESSIONS
 from taskfish.store.audit import AuditEvent, AuditRecord
@@ -45,6 +45,19 @@ def note_session(request: Request, name: str) -> None:
 def note_user(request: Request, name: str) -> None:
     """Remember who asks: the credentials were right."""
     request.state.user_name = name
+
+
+async def note_change_inside(
+    request: Request, method: str, path: str, status: int, task_id: str
+) -> None:
+    """Note a change that a request has asked for by other words than its own method and
+    path, as if it had come by itself.
+    """
+    gateway: Gateway = request.app.state.gateway
+    event: AuditEvent = "Refused" if status == 403 else "Change"
+    noted = {"method": method, "path": path, "task_id": task_id, "event": event}
+    record = _record(request.scope, status)
+    await gateway.trail.note(record.model_copy(update=noted))
 
 
 class Auditing:
@@ -85,19 +98,9 @@ def _goes_on(answered: Headers) -> bool:
 async def _note(scope: Scope, status: int, answered: Headers) -> None:
     gateway: Gateway = scope["app"].state.gateway
     state: MutableMapping[str, Any] = scope["state"]
-    asked, path = Headers(scope=scope), _path(scope)
-    user: str | None = state.get("user_name")
-    record = AuditRecord(
-        at=datetime.now(UTC),
-        event="Login",
-        user=user,
-        address=_address(scope),
-        method=scope["method"],
-        path=path[:_LONGEST_PATH],
-        status=status,
-        request_id=state["request_id"],
-        task_id=_task_id(path, status, answered),
-    )
+    asked, record = Headers(scope=scope), _record(scope, status)
+    user, task_id = record.user, _task_id(_path(scope), status, answered)
+    record = record.model_copy(update={"task_id": task_id})
     # Reads of a task name it too.
     started = record.method in _CHANGES and "Task-Id" in answered
     if user is not None and _is_basic(asked):
@@ -116,13 +119,29 @@ async def _note(scope: Scope, status: int, answered: Headers) -> None:
     await gateway.trail.note(noted, started=started)
 
 
+def _record(scope: Scope, status: int) -> AuditRecord:
+    """Return what is remembered of a request, whatever it is remembered as."""
+    state: MutableMapping[str, Any] = scope["state"]
+    return AuditRecord(
+        at=datetime.now(UTC),
+        event="Login",
+        user=state.get("user_name"),
+        address=_address(scope),
+        method=scope["method"],
+        path=_path(scope)[:_LONGEST_PATH],
+        status=status,
+        request_id=state["request_id"],
+    )
+
+
 def _event(
     record: AuditRecord, asked: Headers, path: str, opens_session: bool
 ) -> AuditEvent | None:
     """Return what a request is remembered as, None if it is not.
 
     `path` is the decoded one, by which it was routed. The events of sources are not:
-    one with an old token would fill the log.
+    one with an old token would fill the log. What VDSM's verbs change is noted by
+    itself.
     """
     if path.startswith(f"{RECEIVER}/"):
         return None
@@ -133,7 +152,7 @@ def _event(
         return "LoginFailed" if _has_credentials(asked) else None
     if record.status == 403:
         return "Refused"
-    if record.user is None or record.method not in _CHANGES:
+    if record.user is None or record.method not in _CHANGES or path == VDSM:
         return None
     if path == CODEC_DECODE:
         return "Decode"

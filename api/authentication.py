@@ -60,31 +60,17 @@ def user_of(account: Account) -> User:
 
 
 async def _account(request: Request, gateway: Gateway) -> Account | None:
-    if _is_basic(request):
+    tokens = request.headers.getlist("X-Auth-Token")
+    if not tokens and "Authorization" in request.headers:
         given = _credentials(request.headers["Authorization"])
         if given is None:
             return None
         note_claim(request, given[0])
         return await gateway.logins.account(*given, client_address(request))
-    token = token_of(request, gateway)
-    return await account_of_token(gateway, token) if token is not None else None
-
-
-def token_of(request: Request, gateway: Gateway) -> str | None:
-    """Return the token of the session that a request is of; None for Basic, and for
-    several tokens.
-    """
-    if _is_basic(request):
-        return None
-    tokens = request.headers.getlist("X-Auth-Token")
     if not tokens:
-        return cookie_token(request, _other_origins(request, gateway))
-    return tokens[0] if len(tokens) == 1 else None
-
-
-def _is_basic(request: Request) -> bool:
-    headers = request.headers
-    return "X-Auth-Token" not in headers and "Authorization" in headers
+        token = cookie_token(request, _other_origins(request, gateway))
+        tokens = [token] if token is not None else []
+    return await account_of_token(gateway, tokens[0]) if len(tokens) == 1 else None
 
 
 def _other_origins(request: Request, gateway: Gateway) -> Collection[str]:

@@ -27,21 +27,32 @@ async def json_body(
     if is_empty:
         return {}
     try:
-        body: JsonValue = json.loads(
+        body = parsed(raw)
+    except ValueError as error:
+        raise refuse("MalformedJSON") from error
+    if not isinstance(body, dict):
+        raise refuse("UnrecognizedRequestBody")
+    if depth_of(body) > gateway.settings.max_json_depth:
+        raise refuse("UnrecognizedRequestBody", text="The body is nested too deeply.")
+    return body
+
+
+def parsed(raw: bytes) -> JsonValue:
+    """Return the value of a JSON text; raise ValueError for one that is malformed, has
+    a name twice in an object, or could not be sent on.
+    """
+    try:
+        value: JsonValue = json.loads(
             raw,
             parse_constant=_refuse_constant,
             parse_float=_finite_number,
             object_pairs_hook=_unique,
         )
         # A lone surrogate is legal JSON that nothing can send on.
-        json.dumps(body, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise refuse("MalformedJSON") from error
-    if not isinstance(body, dict):
-        raise refuse("UnrecognizedRequestBody")
-    if _depth(body) > gateway.settings.max_json_depth:
-        raise refuse("UnrecognizedRequestBody", text="The body is nested too deeply.")
-    return body
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("the text is nested too deeply") from error
+    return value
 
 
 async def limited(request: Request, limit: int) -> bytes:
@@ -91,7 +102,7 @@ def _finite_number(digits: str) -> float:
     return number
 
 
-def _depth(value: JsonValue) -> int:
+def depth_of(value: JsonValue) -> int:
     """Return how deeply a value is nested, without recursion."""
     deepest, pending = 0, [(value, 1)]
     while pending:

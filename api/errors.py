@@ -66,23 +66,26 @@ def error_response(
 
 def add_error_handlers(app: FastAPI) -> None:
     """Render our own errors and the framework's; `Front` renders the unexpected."""
-    app.add_exception_handler(RequestRefusedError, _refused)
     app.add_exception_handler(TaskfishError, _failed)
     app.add_exception_handler(HTTPException, _framework)
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestRefusedError), "registered for it"
-    return error_response(*error.messages, status=error.status, headers=error.headers)
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    assert isinstance(error, TaskfishError), "registered for it"
-    answer = answer_to(error, request.scope["path"])
+def response_to(error: TaskfishError, path: str) -> Response:
+    """Return the response that one of our own errors becomes at a path."""
+    if isinstance(error, RequestRefusedError):
+        return error_response(
+            *error.messages, status=error.status, headers=error.headers
+        )
+    answer = answer_to(error, path)
     headers = {}
     if isinstance(error, TransientError):
         headers["Retry-After"] = str(round(error.retry_after or RETRY_AFTER))
     return JSONResponse(answer.body, status_code=answer.status, headers=headers)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TaskfishError), "registered for it"
+    return response_to(error, request.scope["path"])
 
 
 async def _framework(request: Request, error: Exception) -> Response:

@@ -9,7 +9,6 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import suppress
 
 from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -109,6 +108,4 @@ async def _until_first(ends: Sequence[Awaitable[object]]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -22,7 +22,6 @@ from taskfish.store.accounts import Accounts
 from taskfish.store.event_log import EventLog
 from taskfish.store.event_service import EventServiceSettings
 from taskfish.store.log_end import LogEnd
-from taskfish.store.sessions import Sessions
 from taskfish.store.subscriptions import Subscription, Subscriptions
 
 LOOK_EVERY = 2.0
@@ -59,14 +58,12 @@ class EventStreams:
         subscriptions: Subscriptions,
         event_settings: EventServiceSettings,
         accounts: Accounts,
-        sessions: Sessions,
     ) -> None:
         self._settings = settings
         self._event_log = event_log
         self._subscriptions = subscriptions
         self._event_settings = event_settings
         self._accounts = accounts
-        self._sessions = sessions
         self._log_end = LogEnd(event_log)
         self._open: dict[str, OpenStream] = {}
         self._opening = 0
@@ -136,16 +133,11 @@ class EventStreams:
         """Look after the streams until cancelled; a fault of the store puts it off."""
         while True:
             try:
-                await self._forget_closed()
                 await self._look()
+                await self._forget_for(LOOK_EVERY)
             except StoreUnavailableError as error:
                 logger.info("nobody looks after the streams: %s", error)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY):
-                    while True:
-                        await self._woken.wait()
-                        self._woken.clear()
-                        await self._forget_closed()
+                await asyncio.sleep(LOOK_EVERY)
 
     async def close(self) -> None:
         """End what is left, once `run` has ended."""
@@ -185,6 +177,15 @@ class EventStreams:
             return []
         return [LoggedEvent(position=first.position - 1, event=events_were_lost())]
 
+    async def _forget_for(self, seconds: float) -> None:
+        """Remove at once what is closed, for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    await self._forget_closed()
+                    await self._woken.wait()
+                    self._woken.clear()
+
     async def _forget_closed(self) -> None:
         closed = set(self._closed)
         if closed:
@@ -200,11 +201,8 @@ class EventStreams:
         enabled = (await self._event_settings.read()).service_enabled
         there = await self._subscriptions.note_open(streams)
         accounts = await accounts_by_name(self._accounts, self._settings)
-        credentials = {stream.credential for stream in streams.values()}
-        ids = {each.session_id for each in credentials if each.session_id is not None}
-        sessions = await self._sessions.keep(ids) if ids else set()
         for stream in streams.values():
-            holds = stream.credential.holds(accounts, sessions)
+            holds = stream.credential.holds(accounts)
             if not enabled or stream.id not in there or not holds:
                 stream.ended.set()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 
-from activities.completion import SUSPENDED_MEMO
+from activities.progress import SUSPENDED_MEMO
 from api.last_words import Killing
 from api.task_labels import labels_of
 from api.task_reader import UNREADABLE, refusal_in

@@ -46,6 +46,7 @@ async def privileged(request: Request, user: User = Depends(authenticated)) -> N
 
 def require_for(user: User, method: str, uri: str) -> None:
     """Raise 403 unless the user may send such a request: one inside another."""
+    _check_password_change(user, method, uri)
     _check(user, uri, PRIVILEGES.needed(method, uri))
 
 

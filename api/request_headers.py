@@ -14,7 +14,8 @@ ConflictWish = Literal["allow", "reject", "queue"]
 MOST_TAGS = 16
 LONGEST_TIMEOUT = 31_536_000
 """A year, in seconds."""
-_TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+"""An Id that a caller may choose (contracts.md 1)."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _TAG = re.compile(r"[\x21-\x7e]{1,64}")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
@@ -55,7 +56,7 @@ def _task_id(request: Request) -> str | None:
     return _matching(
         request,
         "Task-Id",
-        _TASK_ID,
+        TASK_ID,
         "Send 1 to 128 letters, digits, '_', '.' or '-', the first a letter or digit.",
     )
 

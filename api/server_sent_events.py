@@ -5,13 +5,13 @@ import re
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from api.authentication import User, authenticated, token_of
+from api.authentication import User, authenticated
 from api.errors import RETRY_AFTER, refuse
 from api.event_service import refuse_if_disabled
 from api.event_stream import EventStreamResponse
 from api.gateway import Gateway, gateway_of
 from api.query_options import takes_options
-from api.session_logins import session_of_token, unauthorized
+from api.session_logins import unauthorized
 from api.stream_credentials import Credential, accounts_by_name
 from taskfish.redfish.event_conditions import Condition, ConditionError, condition_of
 from taskfish.redfish.event_resources import EVENT_STREAM, SSE_SCHEME
@@ -36,14 +36,14 @@ async def event_stream(
 
     400 for a filter or an id that is none, 406 for who does not accept a stream, 503
     while there are too many or the service is disabled. The stream ends with the
-    session, the account or its EventDestination.
+    account, its password or the EventDestination.
     """
     _check_accepted(request)
     condition, behind = _condition(request), _last_event_id(request)
     await refuse_if_disabled(gateway)
     if request.method == "HEAD":
         return Response(media_type=MEDIA_TYPE, headers={"Allow": "GET, HEAD"})
-    credential = await _credential(request, user, gateway)
+    credential = await _credential(user, gateway)
     stream = await gateway.streams.open(
         credential, _destination(request), condition, behind
     )
@@ -89,18 +89,14 @@ def _last_event_id(request: Request) -> int | None:
     return int(given[0])
 
 
-async def _credential(request: Request, user: User, gateway: Gateway) -> Credential:
+async def _credential(user: User, gateway: Gateway) -> Credential:
     """Return by what the request was let in; raise 401 if that is over already."""
-    token = token_of(request, gateway)
-    found = await session_of_token(gateway, token) if token is not None else None
-    accounts = await accounts_by_name(gateway.accounts, gateway.settings)
-    if (token is not None and found is None) or user.name not in accounts:
-        raise unauthorized()
-    return Credential(
-        user=user.name,
-        session_id=found[0].id if found is not None else None,
-        password=accounts[user.name].password,
+    account = (await accounts_by_name(gateway.accounts, gateway.settings)).get(
+        user.name
     )
+    if account is None:
+        raise unauthorized()
+    return Credential(account.name, account.password)
 
 
 def _destination(request: Request) -> str:

@@ -9,7 +9,7 @@ from api.logins import bootstrap_account
 from taskfish.errors import RequestRefusedError
 from taskfish.redfish.session_resources import SESSION_SERVICE
 from taskfish.store.accounts import Account
-from taskfish.store.sessions import OpenedSession, Session
+from taskfish.store.sessions import OpenedSession
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Taskfish"'}
 """What every 401 has to say (RFC 9110 15.5.2)."""
@@ -45,10 +45,8 @@ async def open_session(
     return opened, account
 
 
-async def session_of_token(
-    gateway: Gateway, token: str
-) -> tuple[Session, Account] | None:
-    """Return the session of a token and the account that it lets in, None if none.
+async def account_of_token(gateway: Gateway, token: str) -> Account | None:
+    """Return the account that a token lets in, None if none.
 
     Not one that is disabled, removed or has got another password since; one that is
     locked is let in: failed logins of others do not end sessions.
@@ -67,13 +65,7 @@ async def session_of_token(
     if not session.was_opened_with(token, _password(gateway, account)):
         return None
     await gateway.sessions.note_use(session)
-    return session, account
-
-
-async def account_of_token(gateway: Gateway, token: str) -> Account | None:
-    """Return the account that a token lets in, None if none."""
-    found = await session_of_token(gateway, token)
-    return found[1] if found is not None else None
+    return account
 
 
 async def refuse_if_disabled(gateway: Gateway) -> None:

@@ -1,6 +1,9 @@
-"""By what a stream of events was opened: it ends when that opens nothing any more."""
+"""By what a stream of events was opened: it ends when that lets nobody in any more.
 
-from collections.abc import Collection, Mapping
+A session may end before: what it has opened goes on (DSP0266, session termination).
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from api.logins import bootstrap_account
@@ -10,23 +13,17 @@ from taskfish.store.accounts import Account, Accounts
 
 @dataclass(frozen=True)
 class Credential:
-    """An account with its password's hash then, and the session if it was by one.
-
-    `session_id` is None for Basic authentication.
-    """
+    """An account, with its password's hash as it was then."""
 
     user: str
-    session_id: str | None
     password: str | None = field(repr=False)
 
-    def holds(self, accounts: Mapping[str, Account], sessions: Collection[str]) -> bool:
-        """Say whether it would still let in, by the accounts and open sessions now."""
+    def holds(self, accounts: Mapping[str, Account]) -> bool:
+        """Say whether it would still let in, by the accounts as they are now."""
         account = accounts.get(self.user)
         if account is None or not account.enabled or account.password_change_required:
             return False
-        if account.password != self.password:
-            return False
-        return self.session_id is None or self.session_id in sessions
+        return account.password == self.password
 
 
 async def accounts_by_name(

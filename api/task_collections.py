@@ -45,7 +45,7 @@ async def task_collection(
     Raises 400 for options that cannot be answered, naming those that can.
     """
     options = list_options(request)
-    wanted = _wanted(request, gateway, user, about)
+    wanted = tasks_wanted(gateway, user, condition_of(request.query_params), about)
     size = EXPANDED_PAGE if options.expand else LONGEST_PAGE
     size = size if options.top is None else min(options.top, LONGEST_PAGE)
     count = await gateway.task_list.count(wanted)
@@ -84,15 +84,13 @@ async def _page(
     return await gateway.task_list.page(wanted, size, token)
 
 
-def _wanted(
-    request: Request, gateway: Gateway, user: User, about: Condition | None
-) -> Wanted:
-    conditions = [
-        condition_of(request.query_params),
-        about,
-        None if sees_all_tasks(user, gateway.settings) else of_owner(user.name),
-    ]
+def tasks_wanted(gateway: Gateway, user: User, *conditions: Condition | None) -> Wanted:
+    """Return what a list is of: the tasks that are there for the user, and satisfy all
+    of some conditions.
+    """
     asked = [each for each in conditions if each is not None]
+    if not sees_all_tasks(user, gateway.settings):
+        asked.append(of_owner(user.name))
     return Wanted(
         caller=user.name,
         condition=all_of(asked) if asked else None,

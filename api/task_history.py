@@ -10,7 +10,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import Client, WorkflowExecutionDescription
 
-from activities.completion import (
+from activities.progress import (
     SOURCE_CANCELLED,
     Completion,
     DeadlinePassed,

@@ -14,7 +14,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.completion import SUSPENDED_MEMO, Progress
+from activities.progress import SUSPENDED_MEMO, Progress
 from activities.retention import TASKS_QUERY
 from api.task_history import TaskHistory
 from api.task_labels import labels_of

@@ -9,7 +9,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
 )
 
-from activities.completion import Progress
+from activities.progress import Progress
 from api.last_words import Killing, words_of_killed
 from api.task_labels import TaskLabels, labels_of
 from taskfish.redfish.messages import Message, base_message, task_message

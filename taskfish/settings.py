@@ -37,6 +37,10 @@ class Settings(BaseSettings):
     database_url: str = "sqlite+aiosqlite:///taskfish.db"
     encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Base64 keys of 32 bytes, comma-separated: the first encrypts, all decrypt."""
+    baremetal_auth: Literal["basic", "none"] = "basic"
+    """Whether /baremetal needs a login; without one it is for this machine only."""
+    baremetal_error_seconds: Seconds = 60
+    """How long a node's power state is `error` after an abort, if nothing follows."""
     temporal_ui_origin: Annotated[str, Field(pattern=r"^https?://[^/\s*]+$")] | None = (
         None
     )
@@ -72,10 +76,14 @@ class Settings(BaseSettings):
     """How many connections to clients an API process has at once."""
     trusted_proxies: str = ""
     """Addresses of proxies whose X-Forwarded-For is believed, comma-separated."""
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] = "http://127.0.0.1:8000"
+    """Where the command has the API, as a client; this and the next three."""
+    username: str = "admin"
+    password: SecretStr | None = None
     ca: Path | None = None
     """PEM file: whom the command trusts as the API's certificate authority."""
     allow_local_addresses: bool = False
-    """Whether sources may be at loopback, link-local and such addresses."""
+    """Whether sources and subscribers may be at loopback, link-local and such."""
 
     audit_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """How long a record of the audit log is kept, in days."""
@@ -84,6 +92,19 @@ class Settings(BaseSettings):
 
     public_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] | None = None
     """Where BMCs and plugins reach this gateway to send it their events."""
+    kafka_brokers: str = ""
+    """Brokers of the bus of ODIM plugins, as host:port, comma-separated."""
+    kafka_topics: Annotated[str, Field(min_length=1)] = "TASK-EVENTS-TOPIC"
+    """Topics with the plugins' task events, comma-separated."""
+    kafka_group: Annotated[str, Field(min_length=1)] = "taskfish"
+    kafka_security_protocol: Literal[
+        "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"
+    ] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca: Path | None = None
+    """PEM file: whom the worker trusts as the brokers' certificate authority."""
     event_days: Annotated[int, Field(ge=1, le=3650)] = 7
     """How long an event is kept in the log, in days."""
     event_entries: Annotated[int, Field(ge=100, le=10_000_000)] = 200_000

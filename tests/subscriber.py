@@ -30,6 +30,7 @@ class Post:
     path: str
     headers: dict[str, str]
     content: bytes
+    at: datetime
 
     @property
     def body(self) -> dict[str, Any]:
@@ -123,7 +124,7 @@ class Listener:
         pairs = (line.partition(":") for line in lines)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         content = await reader.readexactly(int(headers["content-length"]))
-        post = Post(first.split()[1], headers, content)
+        post = Post(first.split()[1], headers, content, datetime.now(UTC))
         self.posts.append(post)
         if self.fault in ("hang", "drop"):
             await (reader.read() if self.fault == "hang" else asyncio.sleep(0))

@@ -1,4 +1,4 @@
-"""The documents are true: the README's session runs, every setting is listed."""
+"""The documents are true: their sessions run, every setting is listed."""
 
 import asyncio
 import re
@@ -26,8 +26,9 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         await dev.stop()
 
 
-async def test_first_session_of_the_readme_runs(running: Running) -> None:
-    session = SESSION.search((ROOT / "README.md").read_text())
+async def pasted(running: Running, document: str) -> str:
+    """Run the first session of a document as a shell does; return what it says."""
+    session = SESSION.search((ROOT / document).read_text())
     assert session is not None
     commands = SHELL.findall(session[1])
     shell = await asyncio.create_subprocess_exec(
@@ -41,8 +42,12 @@ async def test_first_session_of_the_readme_runs(running: Running) -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     output, errors = await asyncio.wait_for(shell.communicate(), 60)
-    said = output.decode()
     assert shell.returncode == 0, errors.decode()
+    return output.decode()
+
+
+async def test_first_session_of_the_readme_runs(running: Running) -> None:
+    said = await pasted(running, "README.md")
     for expected in (
         '"@odata.id": "/redfish/v1/Systems/node1.1"',
         "HTTP/1.1 202 Accepted",
@@ -50,6 +55,19 @@ async def test_first_session_of_the_readme_runs(running: Running) -> None:
         "ActionParameterValueNotInList",
         '"Id": "night-1"',
         "preference-applied: wait=20",
+    ):
+        assert expected in said
+
+
+async def test_first_session_with_the_verbs_of_vdsm_runs(running: Running) -> None:
+    said = await pasted(running, "docs/vdsm.md")
+    for expected in (
+        '"id": "restart-1"',
+        '"verb": "ComputerSystem.Reset"',
+        '"tag": "spm,night"',
+        '"taskState": "finished"',
+        '"status": "done"',
+        '"message": "Task id unknown: restart-1"',
     ):
         assert expected in said
 

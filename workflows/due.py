@@ -25,6 +25,9 @@ with workflow.unsafe.imports_passed_through():
 Show = Callable[[TaskState, str], None]
 _WINDOW_OVER = "the maintenance window is over"
 
+WAITS_AT_SOURCE = "waits-at-source"
+"""The patch since which a change holds no machine while its source keeps it."""
+
 
 class Due:
     """Waits until one change may be sent; what keeps it from that is a `NotSent`.
@@ -63,7 +66,7 @@ class Due:
                 kept_back = await self._until_reset(when)
                 if kept_back is not None:
                     return kept_back
-            if self._has_turn or not turn.systems:
+            if self._has_turn or not turn.systems or not self._holds_machine:
                 return self._too_late(when)
             if turn.waits:
                 self._show(TaskState.PENDING, "Waits for its turn on the machine.")
@@ -74,6 +77,15 @@ class Due:
                     return _not_its_turn(got.holder)
                 self._has_turn = True
         return None
+
+    @property
+    def _holds_machine(self) -> bool:
+        """Whether it is to be alone on the machine: what its source keeps until a reset
+        would be in the way of that very reset.
+        """
+        when = self._operation.apply_time
+        waits_there = self.source_applies and when is not None and when.needs_reset
+        return not (waits_there and workflow.patched(WAITS_AT_SOURCE))
 
     @property
     def _waits_for_reset(self) -> bool:

@@ -8,7 +8,8 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.abort import AbortAnswer
-    from activities.completion import (
+    from activities.pausing import PauseAnswer
+    from activities.progress import (
         SOURCE_CANCELLED,
         Completion,
         DeadlinePassed,
@@ -17,7 +18,6 @@ with workflow.unsafe.imports_passed_through():
         Observed,
         Progress,
     )
-    from activities.pausing import PauseAnswer
     from activities.submission import Submission
     from taskfish.plugins.protocol import Accepted, Answered
     from taskfish.redfish.task import Outcome, TaskState

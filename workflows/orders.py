@@ -3,7 +3,7 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.completion import SUSPENDED_MEMO
+    from activities.progress import SUSPENDED_MEMO
     from workflows.task import is_cancel_requested
 
 SOMEBODY = "somebody in Temporal"

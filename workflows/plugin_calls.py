@@ -15,14 +15,10 @@ with workflow.unsafe.imports_passed_through():
         ResetWaited,
         ResetWaitRequest,
     )
-    from activities.completion import (
-        Completion,
-        CompletionActivities,
-        FollowRequest,
-        Progress,
-    )
+    from activities.completion import CompletionActivities
     from activities.look import LookActivities, LookRequest
     from activities.pausing import PauseActivities, PauseAnswer, PauseRequest
+    from activities.progress import Completion, FollowRequest, Progress
     from activities.submission import (
         Submission,
         SubmitActivities,

@@ -10,7 +10,7 @@ from temporalio.common import RawValue, SearchAttributeUpdate
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.completion import Observed
+    from activities.progress import Observed
     from activities.submission import NotSent, Submission, Unchanged, Unknown
     from taskfish.plugins.protocol import Accepted, Answered
     from taskfish.redfish.operations import is_operation_name

@@ -16,6 +16,16 @@ STOP_SECONDS = 5
 """How long requests under way may go on when told to stop: less than the grace that
 `taskfish dev` gives its parts."""
 
+_PASSWORDS = (
+    "passwords would pass to --host {host} in clear text: set "
+    "TASKFISH_TLS_CERT and TASKFISH_TLS_KEY, listen on 127.0.0.1 behind something "
+    "that ends TLS, or set TASKFISH_PLAIN_HTTP=yes-without-encryption"
+)
+_NO_LOGIN = (
+    "everybody who reaches --host {host} could switch machines off at /baremetal: "
+    "TASKFISH_BAREMETAL_AUTH=none is for 127.0.0.1 only"
+)
+
 
 def serve(app: Any, settings: Settings, host: str, port: int) -> None:
     """Serve `app()` until SIGTERM or Ctrl-C."""
@@ -31,7 +41,9 @@ def server_options(
     """
     context = tls_context(settings)
     if context is None and settings.plain_http is None:
-        _require_loopback(host)
+        _require_loopback(host, _PASSWORDS)
+    if settings.baremetal_auth == "none":
+        _require_loopback(host, _NO_LOGIN)
     return {
         "app": app,
         "factory": True,
@@ -64,8 +76,8 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
             return server_context(certificate, key)
 
 
-def _require_loopback(host: str) -> None:
-    """Raise ConfigurationError if plain HTTP would leave this machine."""
+def _require_loopback(host: str, why: str) -> None:
+    """Raise ConfigurationError if what is served would leave this machine."""
     try:
         if host and is_loopback(host):
             return
@@ -73,8 +85,4 @@ def _require_loopback(host: str) -> None:
         raise ConfigurationError(
             f"--host {host} is no address of this machine: {error.strerror}"
         ) from error
-    raise ConfigurationError(
-        f"passwords would pass to --host {host or '(any)'} in clear text: set "
-        "TASKFISH_TLS_CERT and TASKFISH_TLS_KEY, listen on 127.0.0.1 behind something "
-        "that ends TLS, or set TASKFISH_PLAIN_HTTP=yes-without-encryption"
-    )
+    raise ConfigurationError(why.format(host=host or "(any)"))

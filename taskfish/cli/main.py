@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from taskfish.cli.power_words import PowerWord
 from taskfish.errors import TaskfishError
 
 # What a command needs is imported inside it, so that `--help` is quick.
@@ -23,9 +24,12 @@ app = typer.Typer(
 store_commands = typer.Typer(help="The relational store.", no_args_is_help=True)
 temporal_commands = typer.Typer(help="The Temporal namespace.", no_args_is_help=True)
 key_commands = typer.Typer(help="Encryption keys.", no_args_is_help=True)
+power_commands = typer.Typer(help="The power of machines.", no_args_is_help=True)
 app.add_typer(store_commands, name="db")
 app.add_typer(temporal_commands, name="temporal")
 app.add_typer(key_commands, name="keys")
+app.add_typer(power_commands, name="power")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def run() -> None:
@@ -170,6 +174,34 @@ def rotate() -> None:
     from taskfish.settings import load_settings
 
     asyncio.run(rotate_keys(load_settings()))
+
+
+@power_commands.command("set")
+def set_power(
+    node: Annotated[str, typer.Argument(help="Name or UUID, as rack7.1.")],
+    target: Annotated[PowerWord, typer.Argument(help="What is to be done.")],
+    timeout: Annotated[
+        int | None, typer.Option(min=1, help="Abort it after so many seconds.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the power of a machine, or abort a change; at TASKFISH_URL."""
+    from taskfish.cli.power import set_power as ask
+    from taskfish.settings import load_settings
+
+    asyncio.run(ask(load_settings(), node, target, timeout, as_json))
+
+
+@power_commands.command()
+def states(
+    node: Annotated[str, typer.Argument(help="Name or UUID, as rack7.1.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what the power of a machine is, and what it can be asked for."""
+    from taskfish.cli.power import show_states
+    from taskfish.settings import load_settings
+
+    asyncio.run(show_states(load_settings(), node, as_json))
 
 
 def _exit_code() -> int:

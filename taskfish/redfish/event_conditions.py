@@ -39,8 +39,6 @@ def condition_of(text: str) -> Condition:
         tree = ODataParser().parse(ODataLexer().tokenize(text.strip()))
     except ODataException as error:
         raise ConditionError("It is no filter of OData.") from error
-    if tree is None:
-        raise ConditionError("It is empty.")
     reading, conditions = _Reading(), []
     for part in _joined(tree, ast.And):
         if _property_of(part) == _SUBORDINATES:
@@ -84,7 +82,10 @@ class _Reading:
         self._comparisons += 1
         if self._comparisons > MOST_COMPARISONS:
             raise ConditionError(f"It has more than {MOST_COMPARISONS} comparisons.")
-        name, value = _property_of(node), _value_of(node)
+        name = _property_of(node)
+        if name == _SUBORDINATES:
+            raise ConditionError(f"{name} has to be joined to all else by `and`.")
+        value = _value_of(node)
         try:
             return self._filter(name, value)
         except UnknownValueError as error:
@@ -115,8 +116,6 @@ class _Reading:
                     origins=(vocabulary.origin(value),),
                     subordinate_resources=self.with_subordinates,
                 ).matches
-        if name == _SUBORDINATES:
-            raise ConditionError(f"{name} has to be joined to all else by `and`.")
         raise ConditionError(f"It may not ask for {name[:80] or 'that'}.")
 
 

@@ -30,6 +30,8 @@ EVENT_FORMAT = "Event"
 _SHOWN_IDS = 12
 _MEMBER_OF_NOBODY = re.compile(rf"{ROOT}/({'|'.join(COLLECTIONS)})/[^/.]+(/.*)?")
 """Members of sources have a dot in their name (contracts.md 1)."""
+_PATH = re.compile(r"[!-\x22$->@-~]+")
+"""Printable, and without a query or a fragment."""
 _OF_GATEWAY = re.compile(rf"{GATEWAY_MANAGER}(/.*)?")
 
 
@@ -76,7 +78,7 @@ def origin(value: str) -> str:
     """Check that the service may have a resource at a URI; what is there changes."""
     uri = value.rstrip("/")
     is_nobodys = _MEMBER_OF_NOBODY.fullmatch(uri) and not _OF_GATEWAY.fullmatch(uri)
-    if SCHEMA.kind_at(uri) is None or is_nobodys:
+    if SCHEMA.kind_at(uri) is None or is_nobodys or not _PATH.fullmatch(uri):
         raise UnknownValueError("the @odata.id of a resource or a collection here")
     return uri
 

@@ -45,10 +45,13 @@ _AUDIT = re.compile(rf"{ROOT}/Managers/taskfish/LogServices/Audit/Entries(/.*)?"
 """What tells who did what: the registry lets everybody read logs (contracts.md 7)."""
 
 CODEC_DECODE, CODEC_ENCODE = "/codec/decode", "/codec/encode"
+VDSM = "/vdsm/jsonrpc"
 _BESIDE_REDFISH = {
     EVENT_STREAM: {"GET": frozenset({LOGIN})},
     CODEC_DECODE: {"GET": frozenset({CONFIGURE_MANAGER})},
     CODEC_ENCODE: {"GET": frozenset({CONFIGURE_COMPONENTS})},
+    # Its calls need what the requests need that they stand for.
+    VDSM: {"GET": frozenset({LOGIN})},
 }
 """Rows of our own, for what no schema has a resource for."""
 _UNKNOWN = frozenset({CONFIGURE_MANAGER})

@@ -310,7 +310,7 @@ def _message(kind: str, name: str, value: str, action: str | None) -> Message:
         return base_message("PropertyValueIncorrect", name, value, related=related)
     if kind == "literal_error":
         fault = "NotInList"
-    elif kind.startswith(("greater_than", "less_than", "too_")):
+    elif kind.startswith(("greater_than", "less_than", "too_long")):
         fault = "OutOfRange"
     elif kind.startswith("string_") and kind != "string_type":
         fault = "FormatError"

@@ -1,7 +1,7 @@
 """The relational store: engine, transactions and migrations (D8)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -79,6 +79,32 @@ class Store:
             ):
                 yield connection
 
+    @asynccontextmanager
+    async def hints(
+        self, channel: str, hint: Callable[[], None]
+    ) -> AsyncIterator[None]:
+        """On PostgreSQL, call `hint` for each `notify` of a channel; elsewhere never.
+
+        A hint may be lost, with its connection for one: who waits also looks.
+        """
+        if self._engine.dialect.name != "postgresql":
+            yield
+            return
+        with _translated():
+            async with _connected(self._reading) as connection:
+                raw = await connection.get_raw_connection()
+                driver = raw.driver_connection
+                assert driver is not None, "just connected"
+
+                def heard(*_: object) -> None:
+                    hint()
+
+                await driver.add_listener(channel, heard)
+                try:
+                    yield
+                finally:
+                    await driver.remove_listener(channel, heard)
+
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
@@ -92,6 +118,12 @@ async def serialized(connection: AsyncConnection, name: str) -> None:
     if connection.dialect.name == "postgresql":
         key = literal(crc32(name.encode()), BigInteger)
         await connection.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def notify(connection: AsyncConnection, channel: str) -> None:
+    """Hint at this transaction once it is committed, where the database can."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_notify(channel, "")))
 
 
 class SteadyConnection(AsyncConnection):

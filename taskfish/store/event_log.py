@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +45,11 @@ class EventLog:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._appending = Together(self._append_all)
+        self._told: list[Callable[[], None]] = []
+
+    def when_appended(self, tell: Callable[[], None]) -> None:
+        """Have somebody told, at once, whenever this object has appended."""
+        self._told.append(tell)
 
     async def append(self, *added: Event) -> None:
         """Append events, those of a task once: a step that is there stays as it is.
@@ -55,11 +60,15 @@ class EventLog:
         await self._appending.ask(added)
 
     async def _append_all(self, batch: Sequence[Sequence[Event]]) -> None:
+        together = [event for added in batch for event in added]
         async with self._store.write() as connection:
             await serialized(connection, events.name)
-            await append_within(
-                connection, [event for added in batch for event in added]
-            )
+            await append_within(connection, together)
+        self._tell()
+
+    def _tell(self) -> None:
+        for tell in self._told:
+            tell()
 
     async def end(self, ended: Sequence[Event], outcome: JsonValue) -> JsonValue | None:
         """Append the events of a task's end, the last of which is the end itself.
@@ -86,6 +95,7 @@ class EventLog:
                 return decided
             sealed = keyring.seal(json.dumps(outcome).encode())
             await append_within(connection, ended, outcome=sealed)
+        self._tell()
         return None
 
     async def after(self, position: int, limit: int = 500) -> list[LoggedEvent]:

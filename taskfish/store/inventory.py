@@ -35,6 +35,18 @@ class Inventory:
             rows = (await connection.execute(statement)).all()
         return [f"{row.source}.{row.id}" for row in rows]
 
+    async def members(self, collection: str) -> list[Member]:
+        """Return all that is known of the members of a collection, sorted by name."""
+        statement = (
+            select(members)
+            .join(sources, sources.c.id == members.c.source)
+            .where(members.c.collection == collection, sources.c.state == "ready")
+            .order_by(members.c.source, members.c.id)
+        )
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [Member.model_validate(dict(row._mapping)) for row in rows]
+
     async def member(self, collection: str, name: str) -> Member | None:
         """Return the member that the gateway calls `name`, None if there is none."""
         source, _, member_id = name.partition(".")

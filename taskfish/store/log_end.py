@@ -23,6 +23,7 @@ class LogEnd:
         self._newest: deque[LoggedEvent] = deque(maxlen=kept)
         self._from: int | None = None
         self._tail = Tail(self._read_on)
+        event_log.when_appended(self._tail.look_now)
 
     async def after(
         self, position: int, limit: int, seconds: float

@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -157,18 +156,6 @@ class Sessions:
         with suppress(StoreUnavailableError):
             async with self._store.write() as connection:
                 await connection.execute(used)
-
-    async def keep(self, session_ids: Collection[str]) -> set[str]:
-        """Note that these sessions are used; return those that are still open."""
-        its = sessions.c.id.in_(session_ids)
-        statement = (
-            update(sessions)
-            .where(its, await self._are_open())
-            .values(used_at=datetime.now(UTC))
-            .returning(sessions.c.id)
-        )
-        async with self._store.write() as connection:
-            return {row.id for row in await connection.execute(statement)}
 
     async def remove(self, session_id: str) -> None:
         """End a session, in every process at once."""

@@ -22,6 +22,11 @@ class Tail:
         self._moved = asyncio.Condition()
         self._waiting = 0
         self._looking: asyncio.Task[None] | None = None
+        self._hinted = asyncio.Event()
+
+    def look_now(self) -> None:
+        """Take a hint that there is a new row, from who has appended it here."""
+        self._hinted.set()
 
     @property
     def position(self) -> int:
@@ -53,6 +58,7 @@ class Tail:
 
     async def _look(self) -> None:
         while self._waiting:
+            self._hinted.clear()
             try:
                 found = await self._newest()
             except StoreUnavailableError as error:
@@ -62,4 +68,6 @@ class Tail:
                     async with self._moved:
                         self._position = found
                         self._moved.notify_all()
-            await asyncio.sleep(POLL)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await self._hinted.wait()

@@ -1,6 +1,7 @@
 """What sources have said of their tasks: when to look again, for a minute."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from taskfish.store.database import Store, serialized
+from taskfish.store.database import Store, notify, serialized
 from taskfish.store.tables import task_news
 
 KEPT_FOR = timedelta(seconds=60)
@@ -42,9 +43,14 @@ class TaskNews:
                 await serialized(connection, task_news.name)
                 await _replace(connection, source, list(dict.fromkeys(names)))
                 await _limit(connection, source)
+                await notify(connection, task_news.name)
         except IntegrityError:
             return False
         return True
+
+    def hints(self, hint: Callable[[], None]) -> AbstractAsyncContextManager[None]:
+        """Have `hint` called when there is news, where the database can tell."""
+        return self._store.hints(task_news.name, hint)
 
     async def newest(self) -> int:
         """Return the position of the newest row, 0 without any."""

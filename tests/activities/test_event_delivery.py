@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from taskfish.redfish.event_filters import EventFilter
 from taskfish.redfish.messages import task_message
 from taskfish.store.accounts import Account
 from tests.activities.deliveries import Office, open_office, progress
+from tests.cli.certificates import write_pair
 from tests.store.stores import opened
 from tests.subscriber import Fault, Listener, listening
 from tests.workflows.houses import until
@@ -441,6 +443,24 @@ async def test_address_that_may_not_be_reached_is_refused(
     assert listener.connections == 0
 
 
+@pytest.mark.parametrize("verifies", [True, False])
+async def test_certificate_is_verified_if_the_subscription_says_so(
+    office: Office, tmp_path: Path, verifies: bool
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*write_pair(tmp_path))
+    async with listening(tls) as listener:
+        subscription = await office.subscribe(
+            listener, verify_certificate=verifies, retry_policy="RetryForever"
+        )
+        async with office.delivering(subscription) as under:
+            await office.tell(10)
+            await until(lambda: under.seen.error or under.seen.delivered)
+    assert len(listener.posts) == (0 if verifies else 1)
+    if verifies:
+        assert "certificate that is not trusted" in str(under.seen.error)
+
+
 async def test_proxy_of_the_environment_is_not_used(
     office: Office, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -493,7 +513,8 @@ async def test_events_of_others_are_for_managers(
         async with office.delivering(await office.subscribe(listener)) as under:
             await office.tell(10, owner="eve", task="hers")
             await office.tell(20, owner="ada", task="mine")
-            await until(lambda: under.seen.cursor == 2)
+            last = await office.log.newest()
+            await until(lambda: under.seen.cursor == last)
     assert percents(listener) == expected
 
 

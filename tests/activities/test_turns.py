@@ -15,8 +15,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.completion import Progress
 from activities.open_places import LONGEST_START, OpenPlaces
+from activities.progress import Progress
 from activities.turns import GotTurn, TurnActivities, TurnRequest, TurnTimedOut
 from taskfish.cli.free_ports import free_port
 from taskfish.errors import TemporalUnavailableError

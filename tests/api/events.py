@@ -36,6 +36,7 @@ class Reader:
 
     def __init__(self, answer: httpx.Response) -> None:
         self.answer = answer
+        self.unread: list[str] = []
         self._lines = answer.aiter_lines()
 
     async def next(self, seconds: float = SOON) -> Sent:
@@ -62,10 +63,10 @@ class Reader:
         return str((await self.event())["MessageId"]).rpartition(".")[2]
 
     async def until_end(self, seconds: float = SOON) -> None:
-        """Read on until the server ends the stream."""
+        """Read on until the server ends the stream; keep what is data."""
         async with asyncio.timeout(seconds):
-            async for _ in self._lines:
-                pass
+            async for line in self._lines:
+                self.unread += [line] if line.startswith("data") else []
 
 
 @asynccontextmanager

@@ -27,6 +27,7 @@ from tests.workflows.houses import (
     answered,
     bmc_house,
     until,
+    until_begun,
     until_executed,
     words_of,
 )
@@ -478,6 +479,18 @@ async def test_change_that_did_not_start_keeps_no_place(
         answer = await client.post(uri, json=body, headers=wish)
         assert answer.status_code == 503
         assert await on_the_machine(quiet) == []
+
+
+@pytest.mark.parametrize("wish", [REJECT, QUEUE], ids=["reject", "queue"])
+async def test_change_that_its_source_keeps_until_a_reset_is_not_in_its_way(
+    quiet: House, wish: dict[str, str]
+) -> None:
+    waiting = await quiet.create_volume("bmc1.1", apply_time="OnReset")
+    await until_begun(quiet, waiting, "await_completion")
+    made = await reset(quiet, "ForceRestart", wish)
+    assert made.status_code == 202
+    for accepted in (made, waiting):
+        assert (await quiet.ended(accepted))["TaskState"] == "Completed"
 
 
 async def test_suspended_change_holds_up_nobody(quiet: House) -> None:

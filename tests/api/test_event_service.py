@@ -31,7 +31,9 @@ async def house(house: House) -> AsyncIterator[House]:
     await forget_subscriptions(house)
 
 
-async def submitted(house: House, uri: str = SUBMIT, **body: Any) -> LoggedEvent:
+async def submitted(
+    house: House, body: dict[str, Any], uri: str = SUBMIT
+) -> LoggedEvent:
     """Submit a test event and return it as it is in the log."""
     before = await newest(house)
     answer = await house.client.post(uri, json=body)
@@ -132,7 +134,7 @@ async def test_methods_of_the_service_are_told(house: House) -> None:
 
 
 async def test_message_of_a_test_is_in_the_log(house: House) -> None:
-    found = await submitted(house, TEST)
+    found = await submitted(house, {}, TEST)
     record = found.record(0)
     assert record["MessageId"] == "ResourceEvent.1.4.TestMessage"
     assert record["OriginOfCondition"] == {"@odata.id": SERVICE}
@@ -158,8 +160,8 @@ async def test_submitted_event_says_what_was_given(house: House) -> None:
         "EventGroupId": 4,
     }
     origin = "/redfish/v1/Chassis/node1.1"
-    more = {"EventType": "StatusChange", "OriginOfCondition": origin}
-    found = await submitted(house, **given, **more)
+    more: dict[str, Any] = {"EventType": "StatusChange", "OriginOfCondition": origin}
+    found = await submitted(house, given | more)
     link = {"@odata.id": origin}
     record = {"EventType": "StatusChange", "MemberId": "0", "OriginOfCondition": link}
     assert found.record(0) == {**record, **given}
@@ -167,12 +169,8 @@ async def test_submitted_event_says_what_was_given(house: House) -> None:
 
 
 async def test_known_message_brings_its_text_and_severity(house: House) -> None:
-    args = ["night-1"]
-    body: dict[str, Any] = {
-        "MessageId": "TaskEvent.1.7.TaskAborted",
-        "MessageArgs": args,
-    }
-    record = (await submitted(house, **body)).record(0)
+    body = {"MessageId": "TaskEvent.1.7.TaskAborted", "MessageArgs": ["night-1"]}
+    record = (await submitted(house, body)).record(0)
     assert record["MessageId"] == "TaskEvent.1.7.TaskAborted"
     assert record["Message"] == "The task night-1 has ended with errors."
     assert record["MessageSeverity"] == "Critical"
@@ -182,7 +180,7 @@ async def test_known_message_brings_its_text_and_severity(house: House) -> None:
 async def test_submitted_event_passes_the_filters(house: House) -> None:
     origin = "/redfish/v1/Systems/node1.1"
     more = {"OriginOfCondition": origin, "MessageSeverity": "Warning"}
-    event = (await submitted(house, MessageId="Acme.1.0.Smoke", **more)).event
+    event = (await submitted(house, {"MessageId": "Acme.1.0.Smoke", **more})).event
     assert EventFilter(origins=(origin,), severities=("Warning",)).matches(event)
     assert EventFilter(registry_prefixes=("Acme",)).matches(event)
     assert not EventFilter(severities=("OK",)).matches(event)

@@ -16,6 +16,8 @@ from taskfish.errors import RequestRefusedError
 from taskfish.redfish.privileges import PRIVILEGES, ROLES
 from tests.api.accounts import ACCOUNT_SERVICE, ACCOUNTS, User, account
 from tests.api.answers import message_keys
+from tests.api.events import SERVICE as EVENT_SERVICE
+from tests.api.events import STREAM, SUBMIT, SUBSCRIPTIONS
 from tests.api.sessions import SESSION_SERVICE, SESSIONS
 from tests.house import USER, House
 
@@ -96,13 +98,18 @@ async def test_every_row_lets_in_who_may_and_nobody_else(
         if path.endswith(ANYTHING):
             continue
         needed = PRIVILEGES.needed(method, path)
-        # One's own session is one that there is: its route says 404 for this.
-        self_counts = path.startswith(f"{SESSIONS}/")
+        # One's own session or subscription is one that there is: its route says 404.
+        self_counts = path.startswith((f"{SESSIONS}/", f"{SUBSCRIPTIONS}/"))
         for role, privileges in ROLES.items():
             held = set(privileges) - (set() if self_counts else {"ConfigureSelf"})
             body = None if method in ("GET", "HEAD", "DELETE") else {"Bogus": 1}
+            # A stream of events is none for who takes JSON only.
             answer = await shared_house.client.request(
-                method, path, json=body, auth=users[role]
+                method,
+                path,
+                json=body,
+                auth=users[role],
+                headers={"Accept": "application/json"},
             )
             refused = answer.status_code == 403
             assert refused is not bool(needed & held), f"{role} {method} {path}"
@@ -173,6 +180,16 @@ async def test_no_path_behind_the_login_is_open(
         ("GET", f"{SESSIONS}/x", "ConfigureSelf"),
         ("DELETE", f"{SESSIONS}/x", "ConfigureSelf"),
         ("PATCH", f"{SESSIONS}/x/y", "ConfigureManager"),
+        ("GET", EVENT_SERVICE, "Login"),
+        ("PATCH", EVENT_SERVICE, "ConfigureManager"),
+        ("POST", SUBMIT, "ConfigureManager"),
+        ("HEAD", STREAM, "Login"),
+        ("GET", SUBSCRIPTIONS, "Login"),
+        ("POST", SUBSCRIPTIONS, "ConfigureComponents"),
+        ("GET", f"{SUBSCRIPTIONS}/x", "Login"),
+        ("PATCH", f"{SUBSCRIPTIONS}/x", "ConfigureSelf"),
+        ("DELETE", f"{SUBSCRIPTIONS}/x", "ConfigureSelf"),
+        ("PATCH", f"{SUBSCRIPTIONS}/x/y", "ConfigureManager"),
         (
             "POST",
             f"{MANAGER}/RemoteAccountService/Accounts",
@@ -187,7 +204,7 @@ async def test_one_may_and_one_may_not(
     path: str,
     needed: str,
 ) -> None:
-    body = None if method == "GET" else {"Bogus": 1}
+    body = None if method in ("GET", "HEAD") else {"Bogus": 1}
     least = list(ROLES).index(LEAST[needed])
     for number, role in enumerate(ROLES):
         answer = await shared_house.client.request(

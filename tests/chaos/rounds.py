@@ -132,11 +132,7 @@ def _waiting_for_reset(all_requested: list[Requested]) -> set[str]:
         for each in open_ones
         if each.change.kind == "volume_on_reset"
     }
-    resets = {
-        each.change.machine
-        for each in open_ones
-        if each.change.kind == "reset" and each.change.conflict != "queue"
-    }
+    resets = {each.change.machine for each in open_ones if each.change.kind == "reset"}
     return waiting - resets
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from pydantic import SecretStr
@@ -49,10 +50,15 @@ class Site:
 
 @asynccontextmanager
 async def open_site(
-    temporal_address: str, folder: Path, key: SecretStr, *, bmcs: int = 2
+    temporal_address: str,
+    folder: Path,
+    key: SecretStr,
+    *,
+    bmcs: int = 2,
+    **changes: Any,
 ) -> AsyncIterator[Site]:
     """Run worker and API as processes, with node1, node2, bmc1, … added."""
-    settings = fast_settings(folder, key, submit_answer_timeout=3)
+    settings = fast_settings(folder, key, submit_answer_timeout=3, **changes)
     await upgrade(settings.database_url)
     keyring = Keyring(settings.encryption_keys)
     store = Store(settings.database_url, keyring)

@@ -134,6 +134,17 @@ def test_plain_http_elsewhere_is_served_if_told_in_so_many_words() -> None:
     assert server_options(lambda: None, told, "0.0.0.0", 0)["host"] == "0.0.0.0"
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "10.0.0.1"])
+def test_power_without_login_elsewhere_is_refused(host: str) -> None:
+    told = {"plain_http": "yes-without-encryption", "baremetal_auth": "none"}
+    assert "TASKFISH_BAREMETAL_AUTH=none" in refusal(host, **told)
+
+
+def test_power_without_login_is_served_on_loopback() -> None:
+    settings = Settings(baremetal_auth="none")
+    assert server_options(lambda: None, settings, "127.0.0.1", 0)["port"] == 0
+
+
 @pytest.mark.parametrize("value", ["*", "proxy.example", "10.0.0.1,", "10.0.0.0/99"])
 def test_proxies_that_are_no_addresses_are_a_wrong_setting(value: str) -> None:
     with pytest.raises(ValueError, match="addresses or networks"):

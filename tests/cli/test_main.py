@@ -25,7 +25,7 @@ def test_help_names_every_command() -> None:
     answer = taskfish("--help")
     assert answer.returncode == 0
     commands = ("dev", "demo", "api", "worker", "doctor", "db", "temporal", "keys")
-    for command in commands:
+    for command in (*commands, "power"):
         assert command in answer.stdout
 
 

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.plugins.emulator_clients import MIRROR, VOLUMES, Served, renewed, served
+from taskfish.plugins.machine.machine import Machine
+from taskfish.plugins.machine.modes import Modes
+from taskfish.plugins.machine.task_events import TaskWatch
+from tests.plugins.emulator_clients import (
+    MIRROR,
+    VOLUMES,
+    Clock,
+    Served,
+    renewed,
+    served,
+)
 from tests.plugins.scripted_service import ScriptedService, http, scripted
 from tests.workflows.houses import until
 
@@ -125,6 +135,20 @@ async def test_progress_is_told_once_a_second(
     percents = [int(each["MessageArgs"][1]) for each in progress]
     assert len(percents) == 2
     assert percents == sorted(percents)
+
+
+async def test_nothing_is_told_after_the_end() -> None:
+    clock = Clock()
+    machine = Machine("bmc9", modes=Modes(seconds=1, answer="task"), clock=clock)
+    watch = TaskWatch(clock)
+    machine.start_own_task(seconds=1)
+    told: list[str] = []
+    for _ in range(5):
+        machine.timeline.advance()
+        news = watch.news(machine.timeline.jobs.values())
+        told += [event.key for event in news]
+        clock.move(2)
+    assert told == ["TaskStarted", "TaskCompletedOK"]
 
 
 async def test_lost_events_are_not_sent(

@@ -1,10 +1,14 @@
 """Subscriptions: changes touch nothing else, cursors go forward, removal is told of."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from taskfish.redfish.events import resource_removed, subscription_uri
+from taskfish.redfish.events import (
+    resource_created,
+    resource_removed,
+    subscription_uri,
+)
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
 from taskfish.store.subscription_revisions import SubscriptionRevisions
@@ -76,3 +80,56 @@ async def test_headers_are_sealed(store: Store) -> None:
     async with store.read() as connection:
         found = await connection.exec_driver_sql("SELECT * FROM subscriptions")
         assert "s3cret" not in str(found.all())
+
+
+async def test_new_one_begins_behind_what_tells_of_it(store: Store) -> None:
+    subscriptions, log = Subscriptions(store), EventLog(store)
+    told = resource_created(subscription_uri("one"))
+    await log.append(told, told)
+    assert await subscriptions.add(subscription("one"), None, told)
+    added = await subscriptions.get("one")
+    assert added is not None
+    assert added.cursor == await log.newest() == 3
+
+
+async def test_one_too_many_of_a_kind_is_not_added(store: Store) -> None:
+    subscriptions, log = Subscriptions(store), EventLog(store)
+    told = resource_created(subscription_uri("x"))
+    added = await asyncio.gather(
+        *(subscriptions.add(subscription(f"s{number}"), 2, told) for number in range(5))
+    )
+    assert sorted(added) == [False] * 3 + [True] * 2
+    assert len(await log.after(0)) == 2
+    assert await subscriptions.add(subscription("stream", kind="SSE"), 1)
+
+
+async def test_removal_of_another_version_is_none(store: Store) -> None:
+    subscriptions, log = Subscriptions(store), EventLog(store)
+    await subscriptions.add(subscription("one"))
+    await subscriptions.change("one", context="new")
+    told = resource_removed(subscription_uri("one"))
+    assert not await subscriptions.remove("one", told, only_if=1)
+    assert await log.newest() == 0
+    assert await subscriptions.remove("one", told, only_if=2)
+    assert await log.newest() == 1
+
+
+async def test_streams_that_nobody_shows_to_be_open_go(store: Store) -> None:
+    subscriptions, now = Subscriptions(store), datetime.now(UTC)
+    old = now - timedelta(minutes=1)
+    await subscriptions.add(subscription("hook", seen_at=None))
+    for name in ("open", "dead", "closed"):
+        await subscriptions.add(subscription(name, kind="SSE", seen_at=old))
+    assert await subscriptions.note_open({"open", "gone"}) == {"open"}
+    await subscriptions.remove_streams({"closed"})
+    await subscriptions.forget_streams(now - timedelta(seconds=30))
+    assert [each.id for each in await subscriptions.all("SSE")] == ["open"]
+    assert [each.id for each in await subscriptions.all("RedfishEvent")] == ["hook"]
+
+
+async def test_all_are_listed_the_oldest_first(store: Store) -> None:
+    subscriptions, now = Subscriptions(store), datetime.now(UTC)
+    for name, seconds in (("b", 2), ("a", 3), ("c", 1)):
+        made = now + timedelta(seconds=seconds)
+        await subscriptions.add(subscription(name, created_at=made))
+    assert [each.id for each in await subscriptions.all()] == ["c", "b", "a"]

@@ -235,6 +235,11 @@ async def on_reset_by_source(house: House) -> httpx.Response:
     return accepted
 
 
+async def on_reset_kept_by_source(house: House) -> httpx.Response:
+    """The source takes the apply time, and the machine is free for the reset."""
+    return await on_reset_by_source(house)
+
+
 async def in_window(house: House) -> httpx.Response:
     """It is sent when its maintenance window begins."""
     return await _in_window(house, 2)
@@ -381,6 +386,7 @@ ON_A_BMC: tuple[Scenario, ...] = (
     superseding,
     on_reset_by_gateway,
     on_reset_by_source,
+    on_reset_kept_by_source,
     in_window,
     window_suspended,
     completed_told,

@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
-    from activities.completion import Ended
+    from activities.progress import Ended
     from taskfish.plugins.protocol import Accepted
     from taskfish.redfish.task import Answer, Outcome
     from taskfish.temporal import PLUGIN_TASK

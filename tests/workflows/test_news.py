@@ -11,7 +11,14 @@ from temporalio.client import Client
 
 from tests.conftest import KEY
 from tests.house import SOURCES, House
-from tests.workflows.houses import add, event_names, history_of, until
+from tests.plugins.message_bus import Bus, envelope
+from tests.workflows.houses import (
+    add,
+    event_names,
+    history_of,
+    node_house,
+    until,
+)
 from tests.workflows.listening import (
     machine_of,
     reachable_house,
@@ -176,3 +183,18 @@ async def test_worker_that_comes_back_hears_again(bmc: House) -> None:
     await until(lambda: traffic.requests > before)
     bmc.emulator.set_modes("bmc1", hang=False, seconds=1)
     assert (await ended_soon(bmc, accepted))["TaskState"] == "Completed"
+
+
+async def test_event_from_the_plugins_bus_ends_the_task(
+    temporal: Client, tmp_path: Path
+) -> None:
+    bus = Bus()
+    async with node_house(temporal, tmp_path, KEY, kafka_brokers=bus.address) as house:
+        house.emulator.set_modes("node1", retry_after=MUCH_LATER, hang=True)
+        accepted = await house.create_volume("node1.1")
+        await house.until(accepted, "Running")
+        house.emulator.set_modes("node1", hang=False)
+        node = machine_of(house, "node1")
+        await until(lambda: node.executions[0].outcome == "completed")
+        bus.publish(envelope("t1"))
+        assert (await ended_soon(house, accepted))["TaskState"] == "Completed"

@@ -52,6 +52,7 @@ STATUS = {
     "superseding": "COMPLETED",
     "on_reset_by_gateway": "COMPLETED",
     "on_reset_by_source": "COMPLETED",
+    "on_reset_kept_by_source": "COMPLETED",
     "in_window": "COMPLETED",
     "window_suspended": "COMPLETED",
     "completed_told": "COMPLETED",

@@ -71,8 +71,9 @@ class TaskWatch:
         )
         if rests != rested:
             yield _event(job, "TaskPaused" if rests else "TaskResumed")
-        if job.ended and told.state != job.state:
-            yield _event(job, job.messages[-1].message_id.rpartition(".")[2])
+        if job.ended:
+            if told.state is not job.state:
+                yield _event(job, job.messages[-1].message_id.rpartition(".")[2])
         elif job.percent > told.percent and self._is_due(told):
             told.percent, told.at = job.percent, self._clock()
             yield _event(job, "TaskProgressChanged")

@@ -30,7 +30,7 @@ from taskfish.errors import SourceUnknownError, TaskfishError
 from taskfish.plugins.connection import Connection
 from taskfish.plugins.connections import Connections
 from taskfish.plugins.protocol import ChangeMethod, ListedTask
-from taskfish.redfish.limits import cut
+from taskfish.redfish.limits import MAX_JOURNAL_BODY, cut
 from taskfish.redfish.links import PREFIXED_COLLECTIONS, ROOT
 from taskfish.redfish.operations import (
     SLOW_RESTARTS,
@@ -314,7 +314,9 @@ class _SourceTasks:
     def _found(self, listed: ListedTask, task: PluginTask) -> FoundTask:
         settings, report = self._its.settings, listed.report
         if report.answer is not None:
-            report = report.model_copy(update={"answer": cut(report.answer)})
+            report = report.model_copy(
+                update={"answer": cut(report.answer, MAX_JOURNAL_BODY)}
+            )
         method = _method(listed)
         uri = listed.target if method and listed.target else None
         found = FoundTask(

@@ -128,11 +128,16 @@ class NewsDesk:
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
 
+    @property
+    def _is_needed(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._waiting or self._overhearing)
+
     async def _read(self) -> None:
-        while self._waiting or self._overhearing:
+        while self._is_needed:
             try:
                 async with self._news.hints(self._tail.look_now):
-                    while self._waiting:
+                    while self._is_needed:
                         await self._read_on()
             except StoreUnavailableError as error:
                 logger.info("the news of sources are not read: %s", error)

@@ -7,7 +7,7 @@ from temporalio.common import SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
     from activities.adoption import ADOPTED_TASK, FoundTask
-    from activities.completion import Ended, Lost, Observed
+    from activities.progress import Ended, Lost, Observed
     from activities.submission import Submission, Unknown
     from taskfish.plugins.protocol import Accepted, Change
     from taskfish.redfish.messages import base_message

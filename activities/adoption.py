@@ -50,6 +50,7 @@ from taskfish.temporal import (
     MAX_SEARCH_ATTRIBUTE,
     PLUGIN_TASK,
     RPC_TIMEOUT,
+    TASK_BEGAN,
     TASK_NAME,
     TASK_OPERATION,
     TASK_RESOURCE_TYPE,
@@ -350,9 +351,10 @@ class _SourceTasks:
             TASK_SOURCE: found.source,
             PLUGIN_TASK: plugin_task,
             TASK_RESOURCES: await self._machines(found.uri) or [found.uri],
+            TASK_BEGAN: found.task.started,
         }
         return TypedSearchAttributes(
-            [SearchAttributePair(key, value) for key, value in values.items()]
+            [SearchAttributePair(key, value) for key, value in values.items() if value]
         )
 
     async def _machines(self, uri: str) -> list[str]:

@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from taskfish.redfish.task import Answer, Health, Outcome, TaskState
     from taskfish.redfish.task_memo import TASK_MEMO as TASK_MEMO
     from taskfish.redfish.task_memo import TaskMemo as TaskMemo
-    from taskfish.temporal import TASK_STATE, TASK_STATUS
+    from taskfish.temporal import TASK_ENDED, TASK_STATE, TASK_STATUS
 
 Result = TypeVar("Result")
 
@@ -53,12 +53,13 @@ def conclude(outcome: Outcome) -> Answer:
 
     The state, its words and the end are one workflow task: no reader sees a part.
     """
-    workflow.upsert_search_attributes(
-        [
-            TASK_STATE.value_set(outcome.state.value),
-            TASK_STATUS.value_set(outcome.status.value),
-        ]
-    )
+    attributes: list[SearchAttributeUpdate[Any]] = [
+        TASK_STATE.value_set(outcome.state.value),
+        TASK_STATUS.value_set(outcome.status.value),
+    ]
+    if outcome.ended is not None:
+        attributes.append(TASK_ENDED.value_set(outcome.ended))
+    workflow.upsert_search_attributes(attributes)
     memo = OutcomeMemo(
         state=outcome.state,
         status=outcome.status,

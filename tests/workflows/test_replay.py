@@ -143,6 +143,7 @@ async def test_reordered_operation_does_not_replay(
     [
         ("source_added", reordered.WatchesBeforeAdmitting),
         ("source_watched", reordered.SleepsBeforeWatching),
+        ("adopted_completed", reordered.SleepsBeforeFollowing),
         ("events_delivered", reordered.SleepsBeforeDelivering),
     ],
 )

@@ -201,11 +201,12 @@ class Journal:
         return True
 
     def _entry(self, row: Row[*tuple[Any, ...]]) -> JournalEntry:
+        answer = self._open(row.answer)
         return JournalEntry(
             sent_at=row.sent_at,
             fenced=row.fenced,
             before=self._open(row.before),
-            answer=self._open(row.answer),
+            answer=None if answer == _FORGOTTEN else answer,
             final=self._open(row.final),
         )
 

@@ -13,7 +13,7 @@ from taskfish.store.tail import Tail
 from taskfish.store.task_news import TaskNews
 
 LOOK_AT_LEAST = 60.0
-"""How long the end of the table is waited for before the loop looks up."""
+"""How long rows are waited for before the loop sees whether anybody still waits."""
 AFTER_A_FAULT = 1.0
 MOST_AT_ONCE = 1000
 
@@ -79,7 +79,7 @@ class NewsDesk:
 
     def __init__(self, news: TaskNews) -> None:
         self._news = news
-        self._tail = Tail(news.newest)
+        self._tail = Tail(self._read_on)
         self._waiting: defaultdict[str, set[Listening]] = defaultdict(set)
         self._overhearing: defaultdict[str, set[Overhearing]] = defaultdict(set)
         self._position = 0
@@ -138,22 +138,17 @@ class NewsDesk:
             try:
                 async with self._news.hints(self._tail.look_now):
                     while self._is_needed:
-                        await self._read_on()
+                        await self._tail.beyond(self._position, LOOK_AT_LEAST)
             except StoreUnavailableError as error:
                 logger.info("the news of sources are not read: %s", error)
                 await asyncio.sleep(AFTER_A_FAULT)
 
-    async def _read_on(self) -> None:
-        """Wait for rows and wake those whom they are about."""
-        if not await self._tail.beyond(self._position, LOOK_AT_LEAST):
-            return
-        end = self._tail.position
-        rows = await self._news.after(self._position, MOST_AT_ONCE)
-        for row in rows:
+    async def _read_on(self) -> int:
+        """Wake those whom the next rows are about; return how far was read."""
+        for row in await self._news.after(self._position, MOST_AT_ONCE):
+            self._position = row.position
             self._tell(row.source, row.name)
-        # The last ones may have been forgotten again before this came to read them.
-        is_full = len(rows) == MOST_AT_ONCE
-        self._position = rows[-1].position if is_full else max(end, self._position)
+        return self._position
 
     def _tell(self, source: str, name: str) -> None:
         waiting = self._waiting.get(name, ())

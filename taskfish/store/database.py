@@ -35,6 +35,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from taskfish.encryption import Keyring
 from taskfish.errors import StoreUnavailableError
+from taskfish.store import written_file
 from taskfish.store.writers_line import WritersLine
 
 Result = TypeVar("Result")
@@ -83,22 +84,29 @@ class Store:
     async def hints(
         self, channel: str, hint: Callable[[], None]
     ) -> AsyncIterator[None]:
-        """On PostgreSQL, call `hint` for each `notify` of a channel; elsewhere never.
+        """Call `hint` at each `notify` of a channel, on SQLite at every commit.
 
         A hint may be lost, with its connection for one: who waits also looks.
         """
-        if self._engine.dialect.name != "postgresql":
-            yield
-            return
+        database = self._engine.url.database
+        if self._engine.dialect.name == "postgresql":
+            async with self._notified(channel, hint):
+                yield
+        else:
+            async with written_file.hinted(database or "", hint):
+                yield
+
+    @asynccontextmanager
+    async def _notified(
+        self, channel: str, hint: Callable[[], None]
+    ) -> AsyncIterator[None]:
+        def heard(*_: object) -> None:
+            hint()
+
         with _translated():
             async with _connected(self._reading) as connection:
-                raw = await connection.get_raw_connection()
-                driver = raw.driver_connection
+                driver = (await connection.get_raw_connection()).driver_connection
                 assert driver is not None, "just connected"
-
-                def heard(*_: object) -> None:
-                    hint()
-
                 await driver.add_listener(channel, heard)
                 try:
                     yield

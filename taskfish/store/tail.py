@@ -28,11 +28,6 @@ class Tail:
         """Take a hint that there is a new row, from who has appended it here."""
         self._hinted.set()
 
-    @property
-    def position(self) -> int:
-        """How far the table went when it was looked at last."""
-        return self._position
-
     async def beyond(self, position: int, seconds: float) -> bool:
         """Wait until there is a row behind a position, for so many seconds at most.
 

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -51,12 +51,6 @@ class TaskNews:
     def hints(self, hint: Callable[[], None]) -> AbstractAsyncContextManager[None]:
         """Have `hint` called when there is news, where the database can tell."""
         return self._store.hints(task_news.name, hint)
-
-    async def newest(self) -> int:
-        """Return the position of the newest row, 0 without any."""
-        async with self._store.read() as connection:
-            found = await connection.execute(select(func.max(task_news.c.position)))
-            return int(found.scalar() or 0)
 
     async def after(self, position: int, limit: int) -> list[News]:
         """Return the rows behind a position, the oldest first."""

@@ -26,6 +26,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.abort import AbortActivities
+from activities.adoption import Adoption
 from activities.apply_time import ApplyTimeActivities
 from activities.completion import CompletionActivities
 from activities.event_deliveries import Deliveries
@@ -55,6 +56,7 @@ from taskfish.plugins.redfish import client as redfish
 from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings, load_settings
 from taskfish.store.accounts import Accounts, AccountSettings
+from taskfish.store.adopted_tasks import AdoptedTasks
 from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
@@ -74,6 +76,7 @@ from taskfish.store.task_news import TaskNews
 from taskfish.store.turns import Turns
 from taskfish.temporal import RPC_TIMEOUT, connect, waiting_queue
 from workflows.add_aggregation_source import AddAggregationSource
+from workflows.adopted_task import AdoptedTask
 from workflows.event_delivery import EventDelivery
 from workflows.housekeeping import Housekeeping
 from workflows.plugin_operation import PluginOperation
@@ -185,6 +188,15 @@ class WorkerProcess:
             SourceEvents(
                 self._connections, SourceSubscriptions(store), settings.public_url
             ),
+            Adoption(
+                client,
+                self._connections,
+                AdoptedTasks(store),
+                inventory,
+                ServiceSettings(store, settings),
+                self._news if settings.public_url else None,
+                settings,
+            ),
             health_check=settings.health_check,
             inventory_refresh=settings.inventory_refresh,
         )
@@ -247,6 +259,7 @@ class WorkerProcess:
             workflows=[
                 PluginOperation,
                 AddAggregationSource,
+                AdoptedTask,
                 WatchSource,
                 Housekeeping,
                 RemoveEndedTasks,

@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeating
 from activities.retention import TASKS_QUERY
-from activities.task_subjects import end_of, first_run_of
+from activities.task_subjects import end_of, first_run_of, is_told_of
 from taskfish.errors import StoreUnavailableError
 from taskfish.store.event_log import EventLog, Run
 from taskfish.temporal import RPC_TIMEOUT
@@ -121,7 +121,7 @@ class EventReconciler:
 
     async def _tell(self, listed: WorkflowExecution) -> bool:
         """Append the end of a run; not of one that goes on as a later run of a reset
-        task, nor of one that was removed.
+        task, nor of one that was removed, or of which nobody is told.
         """
         handle = self._client.get_workflow_handle(listed.id, run_id=listed.run_id)
         newest = self._client.get_workflow_handle(listed.id)
@@ -133,6 +133,8 @@ class EventReconciler:
                 return False
             raise
         if last.run_id != run.run_id and first_run_of(last) == first_run_of(run):
+            return False
+        if not await is_told_of(run):
             return False
         end = await end_of(run)
         if run.status is not WorkflowExecutionStatus.TERMINATED:

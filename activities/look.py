@@ -175,7 +175,7 @@ class LookActivities:
         since = entry.sent_at - CLOCK_SKEW
         if created and await self._journal.created(request.source, created, since):
             return None
-        await keep_answer(self._journal, request.key, answered)
+        await keep_answer(self._journal, request.key, answered, is_found=True)
         return answered
 
 

@@ -48,6 +48,28 @@ class Listening:
         return self._heard.is_set()
 
 
+class Overhearing:
+    """What one source says of tasks that nobody waits for here."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._heard = asyncio.Event()
+
+    def tell(self, name: str) -> None:
+        """End the wait."""
+        self._names.add(name)
+        self._heard.set()
+
+    async def heard(self, seconds: float) -> set[str]:
+        """Wait for so many seconds at most; return which tasks were named meanwhile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._heard.wait()
+        self._heard.clear()
+        names, self._names = self._names, set()
+        return names
+
+
 class NewsDesk:
     """One loop a process that reads the news and wakes those whom they are about.
 
@@ -59,6 +81,7 @@ class NewsDesk:
         self._news = news
         self._tail = Tail(self._read_on)
         self._waiting: defaultdict[str, set[Listening]] = defaultdict(set)
+        self._overhearing: defaultdict[str, set[Overhearing]] = defaultdict(set)
         self._position = 0
         self._reading: asyncio.Task[None] | None = None
 
@@ -68,12 +91,24 @@ class NewsDesk:
         listening = Listening(task)
         for name in listening.names:
             self._waiting[name].add(listening)
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._read())
+        self._begin_to_read()
         try:
             yield listening
         finally:
             self._forget(listening)
+
+    @contextmanager
+    def overhearing(self, source: str) -> Iterator[Overhearing]:
+        """Give what hears of a source's tasks that nobody here listens for."""
+        overhearing = Overhearing()
+        self._overhearing[source].add(overhearing)
+        self._begin_to_read()
+        try:
+            yield overhearing
+        finally:
+            self._overhearing[source].discard(overhearing)
+            if not self._overhearing[source]:
+                del self._overhearing[source]
 
     async def close(self) -> None:
         """End the loop."""
@@ -89,11 +124,20 @@ class NewsDesk:
             if not self._waiting[name]:
                 del self._waiting[name]
 
+    def _begin_to_read(self) -> None:
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+
+    @property
+    def _is_needed(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._waiting or self._overhearing)
+
     async def _read(self) -> None:
-        while self._waiting:
+        while self._is_needed:
             try:
                 async with self._news.hints(self._tail.look_now):
-                    while self._waiting:
+                    while self._is_needed:
                         await self._tail.beyond(self._position, LOOK_AT_LEAST)
             except StoreUnavailableError as error:
                 logger.info("the news of sources are not read: %s", error)
@@ -107,6 +151,10 @@ class NewsDesk:
         return self._position
 
     def _tell(self, source: str, name: str) -> None:
-        for listening in self._waiting.get(name, ()):
-            if source in listening.sources:
-                listening.tell()
+        waiting = self._waiting.get(name, ())
+        its = [listening for listening in waiting if source in listening.sources]
+        for listening in its:
+            listening.tell()
+        if not its:
+            for overhearing in self._overhearing.get(source, ()):
+                overhearing.tell(name)

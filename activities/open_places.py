@@ -11,6 +11,7 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from taskfish.errors import TemporalUnavailableError
+from taskfish.redfish.task_memo import TASK_MEMO
 from taskfish.store.turns import Place, Turns
 from taskfish.temporal import RPC_TIMEOUT
 
@@ -20,7 +21,6 @@ MOST_A_SWEEP = 1000
 _PAGE_SIZE = 1000
 _RUNNING_TASKS = "TaskOperation IS NOT NULL AND ExecutionStatus = 'Running'"
 _NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
-_TASK_MEMO = "task"
 
 
 async def is_open(client: Client, place: Place) -> bool:
@@ -44,7 +44,7 @@ async def is_open(client: Client, place: Place) -> bool:
 
 async def token_of(run: WorkflowExecutionDescription) -> str:
     """Return the token of a run's start, which its rows have; "" without one."""
-    request = (await run.memo()).get(_TASK_MEMO)
+    request = (await run.memo()).get(TASK_MEMO)
     return str(request.get("token", "")) if isinstance(request, dict) else ""
 
 

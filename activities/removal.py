@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.open_places import token_of
-from activities.task_subjects import end_of, first_run_of, subject_of
+from activities.task_subjects import end_of, first_run_of, is_told_of, subject_of
 from taskfish.errors import TemporalUnavailableError
 from taskfish.store.event_log import EventLog
 from taskfish.store.journal import Journal
@@ -84,6 +84,8 @@ class TaskRemoval:
         """Tell subscribers that the task goes, and of its end if nobody has yet; with
         its Id in use by a later run the Task is still there.
         """
+        if not await is_told_of(run):
+            return
         removed = (await subject_of(run)).removed(datetime.now(UTC))
         await self._event_log.append(await end_of(run), removed)
         message = removed.message

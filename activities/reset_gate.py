@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.held_back import held_back
 from taskfish.errors import TemporalUnavailableError
 from taskfish.redfish.task import TaskState
+from taskfish.redfish.task_memo import TASK_MEMO
 from taskfish.store.reset_waits import ResetWait, ResetWaits
 from taskfish.temporal import RPC_TIMEOUT, TASK_STATE
 
@@ -20,7 +21,6 @@ MOST_A_SWEEP = 1000
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 0.5
 _NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
-_TASK_MEMO = "task"
 _NOT_SENT = (TaskState.NEW, TaskState.PENDING, TaskState.STARTING)
 _WAITING_TASKS = (
     "TaskOperation IS NOT NULL AND ExecutionStatus = 'Running' "
@@ -141,7 +141,7 @@ class ResetGate:
 
 async def _state_of(run: WorkflowExecutionDescription, token: str) -> TaskState | None:
     """Return the state of the run that has this token; None if it has ended."""
-    request = (await run.memo()).get(_TASK_MEMO)
+    request = (await run.memo()).get(TASK_MEMO)
     if not isinstance(request, dict) or request.get("token") != token:
         return None
     if run.close_time is not None:

@@ -289,9 +289,16 @@ def recorded(entry: JournalEntry) -> Submission:
 
 
 async def keep_answer(
-    journal: Journal, key: JournalKey, submission: Accepted | Answered
+    journal: Journal,
+    key: JournalKey,
+    submission: Accepted | Answered,
+    *,
+    is_found: bool = False,
 ) -> None:
-    """Journal what a source answered, with what tells it from other sendings."""
+    """Journal what a source answered, with what tells it from other sendings.
+
+    Of a result that was found the task at the source, if it made one, is not known.
+    """
     if isinstance(submission, Accepted):
         task = submission.task
         await journal.answered(
@@ -299,7 +306,10 @@ async def keep_answer(
         )
     else:
         created = submission.answer.header("Location")
-        await journal.answered(key, journaled(submission), created=created)
+        unknown = "" if is_found else None
+        await journal.answered(
+            key, journaled(submission), plugin_task=unknown, created=created
+        )
 
 
 def journaled(submission: Accepted | Answered) -> JsonValue:

@@ -7,9 +7,9 @@ from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionSta
 from taskfish.redfish.events import Event
 from taskfish.redfish.messages import task_message
 from taskfish.redfish.task_events import END, TaskSubject
+from taskfish.redfish.task_memo import TASK_MEMO
 from taskfish.temporal import TASK_OWNER, TASK_RESOURCES, TASK_TARGET
 
-_TASK_MEMO = "task"
 _FAILED = WorkflowExecutionStatus.FAILED
 _ENDS: dict[WorkflowExecutionStatus, tuple[str, str | None]] = {
     WorkflowExecutionStatus.COMPLETED: ("TaskCompletedOK", None),
@@ -23,7 +23,7 @@ _ENDS: dict[WorkflowExecutionStatus, tuple[str, str | None]] = {
 async def subject_of(run: WorkflowExecutionDescription) -> TaskSubject:
     """Return the subject of a run's events, as its workflow itself names it."""
     attributes = run.typed_search_attributes
-    request = (await run.memo()).get(_TASK_MEMO)
+    request = (await run.memo()).get(TASK_MEMO)
     method = request.get("method") if isinstance(request, dict) else None
     return TaskSubject(
         task_id=run.id,
@@ -41,6 +41,14 @@ async def end_of(run: WorkflowExecutionDescription) -> Event:
     message = task_message(key, run.id, text=text)
     ended_at = run.close_time or datetime.now(UTC)
     return (await subject_of(run)).changed(END, message, ended_at)
+
+
+async def is_told_of(run: WorkflowExecutionDescription) -> bool:
+    """Say whether anybody is told of a run: not of an adopted task that had ended
+    before it was found.
+    """
+    request = (await run.memo()).get(TASK_MEMO)
+    return not (isinstance(request, dict) and request.get("untold"))
 
 
 def first_run_of(run: WorkflowExecutionDescription) -> str:

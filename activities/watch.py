@@ -1,4 +1,4 @@
-"""Watch one source: is it there, and what has it (contracts.md 9)."""
+"""Watch one source: is it there, what has it, what do others do (contracts.md 9)."""
 
 import asyncio
 import time
@@ -6,6 +6,7 @@ import time
 from pydantic import BaseModel
 from temporalio import activity
 
+from activities.adoption import Adoption
 from activities.heartbeat import heartbeating
 from activities.source_events import SourceEvents
 from activities.sources import SourceActivities
@@ -33,6 +34,7 @@ class WatchActivities:
         connections: Connections,
         sources: SourceActivities,
         events: SourceEvents,
+        adoption: Adoption,
         *,
         health_check: float,
         inventory_refresh: float,
@@ -40,6 +42,7 @@ class WatchActivities:
         self._connections = connections
         self._sources = sources
         self._events = events
+        self._adoption = adoption
         self._health_check = health_check
         self._inventory_refresh = inventory_refresh
 
@@ -48,7 +51,7 @@ class WatchActivities:
         """Check and refresh until the source is removed; its faults end nothing."""
         health = Health(answers=True, members=0)
         due = time.monotonic()
-        async with heartbeating(health) as beat:
+        async with heartbeating(health) as beat, self._adoption.going_on(source_id):
             while True:
                 try:
                     refused = await self._is_refused(source_id)

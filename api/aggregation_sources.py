@@ -241,6 +241,7 @@ def _shown_options(options: SourceOptions) -> AggregationSourceOptions:
         fingerprint=options.fingerprint,
         max_concurrent_requests=options.max_concurrent_requests,
         poll_seconds=options.poll_seconds,
+        adopt_tasks=options.adopt_tasks,
     )
 
 

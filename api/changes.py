@@ -20,6 +20,7 @@ from taskfish.errors import RequestRefusedError
 from taskfish.plugins.protocol import Change
 from taskfish.redfish.apply_time import OPERATION_APPLY_TIME, ApplyTime
 from taskfish.redfish.operations import (
+    SLOW_RESTARTS,
     OperationName,
     name_operation,
     new_task_id,
@@ -37,8 +38,6 @@ from workflows.task import TaskMemo
 
 DOWN_FOR = timedelta(minutes=1)
 """How long a source must have been silent before changes to it are refused."""
-SLOW_RESTARTS = ("UpdateService.", "Manager.Reset")
-"""Operations that restart the BMC itself (contracts.md 2)."""
 
 
 async def answer_change(

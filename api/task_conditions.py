@@ -86,10 +86,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Moment:
-    """A property that is a time; null while there is none yet."""
+    """A property that is a time; null while there is none yet.
+
+    `own` is the attribute of adopted tasks, whose times are their source's.
+    """
 
     name: str
     attribute: str
+    own: str
     of: Callable[[TaskView], datetime | None]
 
     def compare(self, operator: str, value: Value) -> Condition:
@@ -103,7 +107,17 @@ class Moment:
             return none if operator == "eq" else ~none
         moment = _moment(self.name, value)
         written = f"'{moment:%Y-%m-%dT%H:%M:%S.%f}Z'"
-        return _compared(self.attribute, self.of, operator, moment, written)
+        run = _compared(self.attribute, self.of, operator, moment, written)
+        sign = _SIGNS[operator]
+        return Condition(
+            self._whose(sign, written, run.query),
+            self._whose(_OPPOSITES[sign], written, run.unless),
+            run.holds,
+        )
+
+    def _whose(self, sign: str, written: str, query: str) -> str:
+        """Return the query for the source's time where there is one, else the run's."""
+        return f"({self.own} {sign} {written} OR ({self.own} IS NULL AND {query}))"
 
 
 @dataclass(frozen=True)

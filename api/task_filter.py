@@ -77,8 +77,8 @@ _OEM = "Oem/Taskfish/"
 _PROPERTIES: tuple[Text | Moment | Choice | Texts, ...] = (
     _STATE,
     _STATUS,
-    Moment("StartTime", "StartTime", lambda view: view.started),
-    Moment("EndTime", "CloseTime", lambda view: view.ended),
+    Moment("StartTime", "StartTime", "TaskBegan", lambda view: view.started),
+    Moment("EndTime", "CloseTime", "TaskEnded", lambda view: view.ended),
     Text("Name", "TaskName", lambda view: view.request.name),
     Text("Id", "WorkflowId", lambda view: view.id),
     Text(f"{_OEM}Operation", "TaskOperation", lambda view: view.labels.operation),

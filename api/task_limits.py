@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client
 
+from activities.adoption import ADOPTED_TASK
 from activities.retention import TASKS_QUERY
 from api.errors import RETRY_AFTER, refuse
 from api.temporal_faults import TEMPORAL_FAULTS
@@ -112,7 +113,8 @@ class TaskLimits:
         self._settings = settings
         self._query = (
             f"{TASKS_QUERY} AND ExecutionStatus = 'Running' "
-            f"AND TaskQueue = '{settings.task_queue}'"
+            f"AND TaskQueue = '{settings.task_queue}' "
+            f"AND WorkflowType != '{ADOPTED_TASK}'"
         )
         self._all = OpenTasks(client, self._query)
         self._open: dict[tuple[str, str], OpenTasks] = {}

@@ -234,5 +234,5 @@ def _in_order(views: Iterable[TaskView]) -> list[TaskView]:
     """Sort as Temporal does: the open ones first, then the last ended."""
     latest = datetime.max.replace(tzinfo=UTC)
     return sorted(
-        views, key=lambda view: (view.ended or latest, view.started), reverse=True
+        views, key=lambda view: (view.closed or latest, view.started), reverse=True
     )

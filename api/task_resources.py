@@ -73,12 +73,12 @@ def _task(
         maintenance_window=_waits_for(view, MAINTENANCE_WINDOW),
         oem=TaskOem(
             taskfish=TaskFacts(
-                expires_at=options.expires_at(view.ended),
+                expires_at=options.expires_at(view.closed),
                 operation=view.labels.operation,
                 target_resource=view.request.uri,
                 resource_type=view.labels.resource_type,
                 source=view.labels.source,
-                owner=view.labels.owner,
+                owner=view.labels.owner or None,
                 tags=view.labels.tags or None,
                 request_id=view.labels.request_id,
                 plugin_task_uri=view.labels.plugin_task,

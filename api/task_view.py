@@ -49,7 +49,8 @@ class TaskView:
     is False if the source says that its task cannot be aborted, or makes none of what
     it is being sent; None if nothing is known. `suspended` is who has suspended it,
     None if nobody has. `is_unsent`: nothing is under way to the source, so that it can
-    still be held back.
+    still be held back. `closed` is when its workflow ended, from which on it is kept:
+    an adopted task may have ended before.
     """
 
     id: str
@@ -71,6 +72,7 @@ class TaskView:
     pausable: bool = False
     suspended: str | None = None
     is_unsent: bool = False
+    closed: datetime | None = None
 
     @property
     def owner(self) -> str:
@@ -139,7 +141,7 @@ def open_view(
         labels=labels,
         state=state,
         status=None,
-        started=run.start_time,
+        started=request.began or run.start_time,
         ended=None,
         percent=percent,
         messages=tuple(said),
@@ -176,7 +178,7 @@ def listed_open_view(
         labels=labels,
         state=state,
         status=None,
-        started=run.start_time,
+        started=request.began or run.start_time,
         ended=None,
         percent=memo.percent,
         messages=(*started, *([told] if told and told not in started else [])),
@@ -205,9 +207,10 @@ def ended_view(
     status = _HEALTH_OF[state]
     percent: int | None = None
     created: tuple[str, ...] = ()
+    ended = run.close_time
     if outcome is not None and outcome.state is state:
         status, percent, created = outcome.status, outcome.percent, outcome.created
-        last_words = outcome.messages
+        last_words, ended = outcome.messages, outcome.ended or ended
     elif state is TaskState.KILLED:
         killing = killing or Killing()
         percent = killing.percent
@@ -223,8 +226,9 @@ def ended_view(
         labels=labels,
         state=state,
         status=status,
-        started=run.start_time,
-        ended=run.close_time,
+        started=request.began or run.start_time,
+        ended=ended,
+        closed=run.close_time,
         percent=percent,
         messages=(*_started(run, begun=begun), *last_words),
         created=created,
@@ -253,6 +257,7 @@ def unreadable_view(run: WorkflowExecution) -> TaskView:
         status=_HEALTH_OF.get(state),
         started=run.start_time,
         ended=run.close_time,
+        closed=run.close_time,
         percent=None,
         messages=(message,),
     )

@@ -159,6 +159,8 @@ class Settings(BaseSettings):
     """Whether a cancelled task stays readable or goes when it has ended."""
     inventory_refresh: Seconds = 300
     health_check: Seconds = 30
+    adoption_interval: Seconds = 30
+    """How often a source is asked for tasks that others have started there."""
     task_monitor_auto_expiry: Seconds = 3600
     task_auto_delete_minutes: Annotated[int, Field(ge=1, le=2**31 - 1)] = 1440
     """How long an ended task is kept, in minutes."""

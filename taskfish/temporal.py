@@ -41,6 +41,9 @@ TASK_REQUEST_ID = SearchAttributeKey.for_keyword("TaskRequestId")
 PLUGIN_TASK = SearchAttributeKey.for_keyword("PluginTask")
 TASK_TAGS = SearchAttributeKey.for_keyword_list("TaskTags")
 TASK_RESOURCES = SearchAttributeKey.for_keyword_list("TaskResources")
+TASK_BEGAN = SearchAttributeKey.for_datetime("TaskBegan")
+TASK_ENDED = SearchAttributeKey.for_datetime("TaskEnded")
+"""When an adopted task began and ended at its source: its run knows other times."""
 
 MAX_SEARCH_ATTRIBUTE = 255
 """PostgreSQL refuses more, SQLite does not: so it is enforced in our code."""

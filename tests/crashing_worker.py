@@ -11,6 +11,7 @@ import worker
 from activities.sources import SourceActivities
 from taskfish.plugins.connection import Connection
 from taskfish.redfish.task import TaskReport
+from taskfish.store.adopted_tasks import AdoptedTasks
 from taskfish.store.event_log import EventLog
 from taskfish.store.inventory import Inventory
 from taskfish.store.journal import Journal
@@ -52,6 +53,7 @@ BOUNDARIES = {
     "released": Boundary(ResetWaits, "forget", before=True),
     "watching": Boundary(SourceActivities, "watch", before=True),
     "told": Boundary(EventLog, "end"),
+    "adopting": Boundary(AdoptedTasks, "begin"),
 }
 
 

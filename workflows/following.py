@@ -260,10 +260,9 @@ class Following:
         who = f"cancelled by {self._orders.cancelled_by}"
         if workflow.cancellation_reason() == SOURCE_CANCELLED:
             who = "cancelled by its source"
-        change = self._operation.change
         return with_words(
             outcome,
-            f"{change.method} {change.uri} was {who}: the source has aborted its task "
+            f"{self._what} was {who}: the source has aborted its task "
             f"{self._task.uri}.{_power_words(ended)}",
         )
 
@@ -306,18 +305,28 @@ class Following:
         if isinstance(look, Answered):
             outcome = outcome_of_answer(self._id, look.answer)
             return self._noted(outcome, "it was done first")
-        change = self._operation.change
         if aborted:
             outcome = cancelled_outcome(
                 self._id,
-                f"{change.method} {change.uri} was cancelled by "
+                f"{self._what} was cancelled by "
                 f"{self._orders.cancelled_by}: the source has taken the abort on and "
                 f"dropped its task {self._task.uri}.{_power_words(lost)}",
             )
         else:
-            outcome = unknown_outcome(self._id, change.method, change.uri, lost.reason)
+            outcome = self._unknown(lost.reason)
             outcome = self._noted(outcome, "its source does not know its task")
         return outcome.model_copy(update={"percent": lost.percent})
+
+    @property
+    def _what(self) -> str:
+        """What is followed, in words."""
+        change = self._operation.change
+        return f"{change.method} {change.uri}"
+
+    def _unknown(self, reason: str) -> Outcome:
+        """Say that nobody knows how it ended."""
+        change = self._operation.change
+        return unknown_outcome(self._id, change.method, change.uri, reason)
 
     async def _look(self, lost: Lost, *, once: bool) -> Submission:
         return await plugin_calls.look(

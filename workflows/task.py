@@ -11,46 +11,26 @@ from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel, ConfigDict, JsonValue
+    from pydantic import BaseModel, ConfigDict
 
     from taskfish.redfish.messages import Message
     from taskfish.redfish.task import Answer, Health, Outcome, TaskState
-    from taskfish.temporal import TASK_STATE, TASK_STATUS
+    from taskfish.redfish.task_memo import TASK_MEMO as TASK_MEMO
+    from taskfish.redfish.task_memo import TaskMemo as TaskMemo
+    from taskfish.temporal import TASK_ENDED, TASK_STATE, TASK_STATUS
 
 Result = TypeVar("Result")
 
-TASK_MEMO = "task"
 OUTCOME_MEMO = "outcome"
 ABORT_REFUSED_MEMO = "abort_refused"
 PERCENT_MEMO = "percent"
 
 
-class TaskMemo(BaseModel):
-    """What a Task says of its request, from its start to its removal.
-
-    `body` is the request's with its secrets masked, `headers` are `Name: value`.
-    `token` tells this start from others with the same Id; `chosen` says that the
-    caller chose the Id; `deadline` is in seconds from the first sending; before
-    `not_before`, its maintenance window, nothing is sent. `abortable` is False where
-    its source makes no tasks of what it is sent, which nothing can abort.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    token: str = ""
-    chosen: bool = False
-    deadline: float | None = None
-    not_before: datetime | None = None
-    abortable: bool = True
-    name: str
-    method: str
-    uri: str
-    headers: tuple[str, ...] = ()
-    body: JsonValue = None
-
-
 class OutcomeMemo(BaseModel):
-    """What a Task says of its end; the final answer is the workflow's result."""
+    """What a Task says of its end; the final answer is the workflow's result.
+
+    `ended` is when, if not at the end of its workflow.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,6 +39,7 @@ class OutcomeMemo(BaseModel):
     messages: tuple[Message, ...] = ()
     created: tuple[str, ...] = ()
     percent: int = 0
+    ended: datetime | None = None
 
 
 def show(state: TaskState, words: str, *attributes: SearchAttributeUpdate[Any]) -> None:
@@ -72,18 +53,20 @@ def conclude(outcome: Outcome) -> Answer:
 
     The state, its words and the end are one workflow task: no reader sees a part.
     """
-    workflow.upsert_search_attributes(
-        [
-            TASK_STATE.value_set(outcome.state.value),
-            TASK_STATUS.value_set(outcome.status.value),
-        ]
-    )
+    attributes: list[SearchAttributeUpdate[Any]] = [
+        TASK_STATE.value_set(outcome.state.value),
+        TASK_STATUS.value_set(outcome.status.value),
+    ]
+    if outcome.ended is not None:
+        attributes.append(TASK_ENDED.value_set(outcome.ended))
+    workflow.upsert_search_attributes(attributes)
     memo = OutcomeMemo(
         state=outcome.state,
         status=outcome.status,
         messages=outcome.messages,
         created=outcome.created,
         percent=outcome.percent,
+        ended=outcome.ended,
     )
     workflow.upsert_memo({OUTCOME_MEMO: memo})
     words = outcome.messages[-1].message if outcome.messages else outcome.state.value

@@ -6,7 +6,7 @@ store what it learns of the source's health.
 
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -133,12 +133,19 @@ class Connection:
         async with self._watched():
             await self.plugin.resume(task)
 
-    async def list_tasks(self) -> AsyncIterator[ListedTask]:
-        """Yield the source's own tasks, what they changed named as northbound."""
-        async for listed in self.plugin.list_tasks():
-            target = self.links.north_uri(listed.target) if listed.target else None
-            report = self._report(listed.report)
-            yield listed.model_copy(update={"target": target, "report": report})
+    async def list_tasks(
+        self, settled: Collection[str] = ()
+    ) -> AsyncIterator[ListedTask]:
+        """Yield the source's own tasks, what they changed named as northbound; see
+        `Plugin`.
+        """
+        async for listed in self.plugin.list_tasks(settled):
+            known = {
+                "target": self._north_target(listed.target) if listed.target else None,
+                "body": self.links.north(listed.body),
+                "report": self._report(listed.report),
+            }
+            yield listed.model_copy(update=known)
 
     async def subscribe(self, receiver: EventReceiver) -> str:
         """Have the source send the events of its tasks; see `subscribing`."""
@@ -222,6 +229,11 @@ class Connection:
             return None
         path = parts.path + (f"#{parts.fragment}" if parts.fragment else "")
         return self.links.north_uri(path)
+
+    def _north_target(self, target: str) -> str | None:
+        """Return what a change of the source was made to, also to a shared action."""
+        shared = target if self.links.south_uri(target) == target else None
+        return self.links.north_uri(target) or shared
 
     def _report(self, report: TaskReport) -> TaskReport:
         created = (self._north_location(uri) for uri in report.created)

@@ -5,7 +5,7 @@ gateway calls the same resource northbound is `taskfish.redfish.links`' business
 Adapters hold no retry loops (D15): they translate, raise from the error tree, return.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
@@ -59,7 +59,7 @@ class Answered(BaseModel):
 class ListedTask(BaseModel):
     """A task found in the source's own task list.
 
-    `method` and `target` come from the Task's Payload, when it shows one.
+    `method`, `target` and `body` come from the Task's Payload, when it shows one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +68,7 @@ class ListedTask(BaseModel):
     report: TaskReport
     method: str | None = None
     target: str | None = None
+    body: JsonValue = None
     name: str | None = None
 
 
@@ -161,8 +162,11 @@ class Plugin(Protocol):
         """Ask the source to go on with its task; raises what `pause` raises."""
         ...
 
-    def list_tasks(self) -> AsyncIterator[ListedTask]:
-        """Yield the source's own tasks, newest or not; empty if it cannot list."""
+    def list_tasks(self, settled: Collection[str] = ()) -> AsyncIterator[ListedTask]:
+        """Yield the source's own tasks, newest or not; empty if it cannot list.
+
+        Those whose URIs are `settled` need not be read again, but for the newest.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -72,7 +72,7 @@ def plugin_task(answer: Answer, instance: str | None = None) -> PluginTask:
         monitor=_text(monitor) or _text(body.get("TaskMonitor")),
         task=_text(task) if TASK_URI.fullmatch(str(task)) else None,
         instance=instance,
-        started=_started(body.get("StartTime")),
+        started=_moment(body.get("StartTime")),
     )
 
 
@@ -123,7 +123,8 @@ def _task_report(body: dict[str, JsonValue], answer: Answer) -> TaskReport:
         percent=_percent(body.get("PercentComplete"), state),
         messages=messages,
         created=created,
-        started=_started(body.get("StartTime")),
+        started=_moment(body.get("StartTime")),
+        ended=_moment(body.get("EndTime")) if ended else None,
         answer=_derived(state, messages, created, answer) if ended else None,
         retry_after=None if ended else retry_after(answer),
         abortable=None if ended else _abortable(answer),
@@ -204,8 +205,8 @@ def _percent(value: JsonValue, state: TaskState) -> int | None:
     return int(min(100, max(0, value)))
 
 
-def _started(value: JsonValue) -> datetime | None:
-    """Return a StartTime; one without a time zone is taken as UTC."""
+def _moment(value: JsonValue) -> datetime | None:
+    """Return a time; one without a time zone is taken as UTC."""
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:

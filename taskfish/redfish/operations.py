@@ -11,6 +11,8 @@ from taskfish.redfish.links import ROOT
 from taskfish.redfish.schema import SCHEMA
 
 RESET_ACTION = "ComputerSystem.Reset"
+SLOW_RESTARTS = ("UpdateService.", "Manager.Reset")
+"""Operations that restart the BMC itself (contracts.md 2)."""
 MAX_TARGET = 96
 _VERBS = {"POST": "Create", "PATCH": "Update", "PUT": "Replace", "DELETE": "Delete"}
 _ACTION = re.compile(r"(?P<owner>.+)/Actions/(?P<name>[^/]+)")

@@ -184,6 +184,7 @@ class SourceOem(RequestBody):
     fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
     max_concurrent_requests: int | None = Field(default=None, ge=1, le=64)
     poll_seconds: float | None = Field(default=None, ge=0.05, le=3600)
+    adopt_tasks: bool | None = None
 
 
 class SourceOemHolder(RequestBody):

@@ -197,6 +197,7 @@ class AggregationSourceOptions(RedfishModel):
     fingerprint: str | None
     max_concurrent_requests: int
     poll_seconds: float
+    adopt_tasks: bool
 
 
 class AggregationSourceOem(RedfishModel):
@@ -263,7 +264,7 @@ class TaskFacts(RedfishModel):
     target_resource: str
     resource_type: str
     source: str
-    owner: str
+    owner: str | None = None
     tags: tuple[str, ...] | None = None
     request_id: str | None = None
     plugin_task_uri: str | None = None

@@ -25,6 +25,7 @@ class SourceOptions(BaseModel):
     `plugin` is the Id of the ODIM plugin's own source for a BMC behind a plugin.
     `instances` lists further addresses that the plugin's instances may have.
     `fingerprint` is of the one certificate to accept, as `fingerprint()` writes it.
+    `adopt_tasks`: tasks that others start there appear here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +38,7 @@ class SourceOptions(BaseModel):
     fingerprint: str | None = None
     max_concurrent_requests: Annotated[int, Field(ge=1, le=64)] = 4
     poll_seconds: Annotated[float, Field(ge=0.05, le=3600)] = 2.0
+    adopt_tasks: bool = True
 
 
 class Source(BaseModel):

@@ -96,7 +96,8 @@ class TaskReport(BaseModel):
     """What a source says of its task at one moment; `answer` is there at the end.
 
     `abortable` is what its Allow says, None if it has none; `pausable`: the task
-    offers to suspend and to resume itself. Of an ended task both say nothing.
+    offers to suspend and to resume itself. Of an ended task both say nothing. `started`
+    and `ended` are its StartTime and EndTime.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -106,6 +107,7 @@ class TaskReport(BaseModel):
     messages: tuple[Message, ...] = ()
     created: tuple[str, ...] = ()
     started: datetime | None = None
+    ended: datetime | None = None
     answer: Answer | None = None
     retry_after: float | None = None
     abortable: bool | None = None
@@ -113,7 +115,10 @@ class TaskReport(BaseModel):
 
 
 class Outcome(BaseModel):
-    """How a task ended: what the client gets and what the Task says for ever."""
+    """How a task ended: what the client gets and what the Task says for ever.
+
+    `ended` is when, if not just now.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -123,3 +128,4 @@ class Outcome(BaseModel):
     messages: tuple[Message, ...] = ()
     created: tuple[str, ...] = ()
     percent: int = 0
+    ended: datetime | None = None

@@ -15,6 +15,11 @@ from sqlalchemy.exc import IntegrityError
 from taskfish.store.database import Store
 from taskfish.store.tables import journal
 
+ADOPTED = "adopted"
+"""The run id in the rows of tasks that others started: their workflows run once."""
+_FORGOTTEN: JsonValue = {"kind": "forgotten"}
+"""What stays of an answer."""
+
 
 class JournalKey(BaseModel):
     """Which sending: `run_id` is the first execution's, so that a reset keeps it."""
@@ -149,12 +154,20 @@ class Journal:
     async def forget_answers(self, workflow_id: str, run_id: str) -> None:
         """Forget what was seen and answered in the sendings of a task that is removed.
 
-        Its rows stay for a while: that a task of a source was ours is asked later.
+        Its rows stay for a while: that a task of a source was ours is asked later, and
+        whether its source had answered.
         """
-        its = (journal.c.workflow_id == workflow_id) & (journal.c.run_id == run_id)
-        nothing = {"before": None, "answer": None, "final": None}
+        run_ids = (run_id, ADOPTED)
+        its = (journal.c.workflow_id == workflow_id) & journal.c.run_id.in_(run_ids)
         async with self._store.write() as connection:
-            await connection.execute(update(journal).where(its).values(**nothing))
+            await connection.execute(
+                update(journal).where(its).values(before=None, final=None)
+            )
+            await connection.execute(
+                update(journal)
+                .where(its & journal.c.answer.is_not(None))
+                .values(answer=self._seal(_FORGOTTEN))
+            )
 
     async def prune(self, before: datetime) -> None:
         """Forget what was sent before a moment: nothing follows it any more."""
@@ -188,11 +201,12 @@ class Journal:
         return True
 
     def _entry(self, row: Row[*tuple[Any, ...]]) -> JournalEntry:
+        answer = self._open(row.answer)
         return JournalEntry(
             sent_at=row.sent_at,
             fenced=row.fenced,
             before=self._open(row.before),
-            answer=self._open(row.answer),
+            answer=None if answer == _FORGOTTEN else answer,
             final=self._open(row.final),
         )
 

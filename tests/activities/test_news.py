@@ -108,3 +108,16 @@ async def test_token_counts_until_the_next_one(store: Store) -> None:
     assert await subscriptions.get("one") is None
     assert not await subscriptions.made("one", "/anywhere")
     assert not await subscriptions.begin("one", SecretStr("third"))
+
+
+async def test_news_that_nobody_listens_for_are_overheard(
+    store: Store, desk: NewsDesk
+) -> None:
+    with desk.overhearing("one") as overheard, desk.listening(TASK) as listening:
+        listening.listen_to("one")
+        await TaskNews(store).tell("other", ["t2"])
+        await TaskNews(store).tell("one", ["t1"])
+        assert await listening.heard(SOON)
+        await TaskNews(store).tell("one", ["t3", "t4"])
+        assert await overheard.heard(SOON) == {"t3", "t4"}
+        assert await overheard.heard(AT_ONCE) == set()

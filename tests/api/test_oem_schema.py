@@ -148,6 +148,7 @@ async def test_source_shows_its_options(house: House) -> None:
         "VerifyCertificate": True,
         "MaxConcurrentRequests": 4,
         "PollSeconds": 0.05,
+        "AdoptTasks": True,
     }
     assert "Plugin" not in await oem_of(house, "bmc1")
 

@@ -39,7 +39,8 @@ def test_attributes_fit_sql_visibility() -> None:
     kinds = list(search_attributes().values())
     assert kinds.count("Keyword") <= 10
     assert kinds.count("KeywordList") <= 3
-    assert set(kinds) == {"Keyword", "KeywordList"}
+    assert kinds.count("Datetime") <= 3
+    assert set(kinds) == {"Keyword", "KeywordList", "Datetime"}
 
 
 def test_code_uses_registered_attributes() -> None:
@@ -54,7 +55,7 @@ def test_code_uses_registered_attributes() -> None:
     assert (
         kinds.items()
         <= {
-            name: {"Keyword": "KEYWORD", "KeywordList": "KEYWORD_LIST"}[kind]
+            name: {"KeywordList": "KEYWORD_LIST"}.get(kind, kind.upper())
             for name, kind in registered.items()
         }.items()
     )

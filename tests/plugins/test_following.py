@@ -17,7 +17,7 @@ from taskfish.errors import (
     UnreadableAnswerError,
 )
 from taskfish.plugins.protocol import Plugin
-from taskfish.plugins.redfish.client import MAX_LISTED
+from taskfish.plugins.redfish.client import ALWAYS_READ, MAX_LISTED
 from taskfish.redfish.task import PluginTask, TaskState
 from tests.plugins.adapters import connected
 from tests.plugins.scripted_service import ScriptedService, http, scripted
@@ -249,7 +249,7 @@ async def test_tasks_are_listed_page_by_page(
     assert (listed[0].name, listed[1].task.monitor) == ("two", "/m")
 
 
-async def test_only_the_last_tasks_are_listed(
+async def test_of_many_tasks_the_first_and_the_last_are_listed(
     service: ScriptedService, plugin: Plugin
 ) -> None:
     many: list[JsonValue] = [
@@ -260,6 +260,20 @@ async def test_only_the_last_tasks_are_listed(
     listed = [task async for task in plugin.list_tasks()]
     assert len(listed) == MAX_LISTED
     assert listed[0].task.task == f"{TASKS}/{3 * MAX_LISTED - 1}"
+    assert listed[-1].task.task == f"{TASKS}/0"
+
+
+async def test_settled_tasks_are_not_read_again_but_for_the_newest(
+    service: ScriptedService, plugin: Plugin
+) -> None:
+    uris = [f"{TASKS}/{number}" for number in range(3 * ALWAYS_READ)]
+    members: list[JsonValue] = [{"@odata.id": uri} for uri in uris]
+    service.on(f"GET {TASKS}", http(200, {"Members": members}))
+    for uri in (*uris[:ALWAYS_READ], uris[7], *uris[-ALWAYS_READ:]):
+        service.on(f"GET {uri}", task("Running"))
+    settled = set(uris) - {uris[7]}
+    listed = [one.task.task async for one in plugin.list_tasks(settled)]
+    assert listed == [*uris[-1:-6:-1], uris[7], *uris[4::-1]]
 
 
 @pytest.mark.parametrize(

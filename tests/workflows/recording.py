@@ -28,6 +28,13 @@ from taskfish.store.subscriptions import Subscriptions
 from taskfish.temporal import data_converter
 from tests.house import SOURCES, House, open_house, source_body
 from tests.subscriber import listening, subscribe
+from tests.workflows.adopting import (
+    SOON,
+    adopted_job,
+    others_change,
+    others_task,
+    the_adopted,
+)
 from tests.workflows.houses import (
     BMC,
     NODE,
@@ -362,6 +369,47 @@ async def _add(
     return await house.client.post(SOURCES, json=body, headers=headers)
 
 
+async def adopted_completed(house: House) -> httpx.Response:
+    """A task that the source began by itself pauses on the way, and completes."""
+    house.emulator.set_modes("bmc1", pause_at=50)
+    accepted = await adopted_job(house, others_task(house, seconds=0.2))
+    await house.until(accepted, "Suspended")
+    house.emulator.set_modes("bmc1", pause_at=None)
+    return accepted
+
+
+async def adopted_cancelled(house: House) -> httpx.Response:
+    """A task that another client has started is cancelled."""
+    house.emulator.set_modes("bmc1", seconds=60, abort_seconds=0)
+    accepted = await the_adopted(house, await others_change(house))
+    await house.client.delete(accepted.json()["@odata.id"])
+    return accepted
+
+
+async def adopted_suspended(house: House) -> httpx.Response:
+    """An adopted task is suspended and resumed at its source."""
+    house.emulator.set_modes("bmc1", pausable=True)
+    accepted = await adopted_job(house, others_task(house, seconds=2))
+    await until_begun(house, accepted, "await_completion")
+    await house.workflow(accepted).signal("Suspend", "ada")
+    await house.until(accepted, "Suspended")
+    await house.workflow(accepted).signal("Resume", "ada")
+    return accepted
+
+
+async def adopted_lost(house: House) -> httpx.Response:
+    """An adopted task disappears."""
+    accepted = await adopted_job(house, others_task(house, seconds=60))
+    await until_begun(house, accepted, "await_completion")
+    house.emulator.restart("bmc1")
+    return accepted
+
+
+async def adopted_ended(house: House) -> httpx.Response:
+    """A task had ended before it was found."""
+    return await adopted_job(house, others_task(house, seconds=0))
+
+
 Scenario = Callable[[House], Awaitable[httpx.Response]]
 Opener = Callable[[Client, Path, SecretStr], AbstractAsyncContextManager[House]]
 
@@ -406,7 +454,15 @@ WITHOUT_SOURCES: tuple[Scenario, ...] = (
     source_overdue,
     source_cancelled_by_name,
 )
-SCENARIOS = (*ON_A_BMC, *IMPATIENT, *BEHIND_A_PLUGIN, *WITHOUT_SOURCES)
+OF_OTHERS: tuple[Scenario, ...] = (
+    adopted_completed,
+    adopted_cancelled,
+    adopted_suspended,
+    adopted_lost,
+    adopted_ended,
+)
+"""On a BMC that is often asked for tasks of others."""
+SCENARIOS = (*ON_A_BMC, *IMPATIENT, *BEHIND_A_PLUGIN, *WITHOUT_SOURCES, *OF_OTHERS)
 WATCH = "source_watched"
 SWEPT = "housekeeping"
 """Recorded before the sweep removed tasks: kept, as runs of then must replay."""
@@ -451,6 +507,8 @@ def _house_for(
         return _fresh(partial(bmc_house, queue_timeout=1), temporal)
     if scenario in BEHIND_A_PLUGIN:
         return _fresh(node_house, temporal)
+    if scenario in OF_OTHERS:
+        return _fresh(partial(bmc_house, adoption_interval=SOON), temporal)
     if scenario in WITHOUT_SOURCES:
         return _fresh(open_house, temporal)
     return _fresh(bmc_house, temporal)

@@ -8,12 +8,14 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
+    from activities.adoption import ADOPTED_TASK, FoundTask
     from activities.progress import Ended
     from taskfish.plugins.protocol import Accepted
     from taskfish.redfish.task import Answer, Outcome
     from taskfish.temporal import PLUGIN_TASK
     from workflows import plugin_calls
     from workflows.add_aggregation_source import AddAggregationSource, NewSource
+    from workflows.adopted_task import AdoptedTask
     from workflows.event_delivery import EventDelivery
     from workflows.following import Following
     from workflows.operation import Operation
@@ -106,6 +108,17 @@ class SleepsBeforeDelivering(EventDelivery):
         """Sleep first."""
         await workflow.sleep(timedelta(seconds=1))
         await super().run(subscription_id)
+
+
+@workflow.defn(name=ADOPTED_TASK)
+class SleepsBeforeFollowing(AdoptedTask):
+    """Waits a moment before it follows."""
+
+    @workflow.run
+    async def run(self, found: FoundTask) -> Answer:
+        """Sleep first."""
+        await workflow.sleep(timedelta(seconds=1))
+        return await super().run(found)
 
 
 OPERATIONS: tuple[type[Any], ...] = (

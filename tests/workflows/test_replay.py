@@ -14,6 +14,7 @@ from tests.workflows import reordered
 from tests.workflows.recording import HISTORIES, NAMES, TEST_KEY
 from tests.workflows.test_history import MOST_EVENTS
 from workflows.add_aggregation_source import AddAggregationSource
+from workflows.adopted_task import AdoptedTask
 from workflows.event_delivery import EventDelivery
 from workflows.housekeeping import Housekeeping
 from workflows.plugin_operation import PluginOperation
@@ -24,6 +25,7 @@ from workflows.watch_source import WatchSource
 WORKFLOWS: tuple[type[Any], ...] = (
     PluginOperation,
     AddAggregationSource,
+    AdoptedTask,
     WatchSource,
     Housekeeping,
     RemoveEndedTasks,
@@ -67,6 +69,11 @@ STATUS = {
     "source_added_in_time": "COMPLETED",
     "source_overdue": "FAILED",
     "source_cancelled_by_name": "CANCELED",
+    "adopted_completed": "COMPLETED",
+    "adopted_cancelled": "CANCELED",
+    "adopted_suspended": "COMPLETED",
+    "adopted_lost": "FAILED",
+    "adopted_ended": "COMPLETED",
     "source_watched": "COMPLETED",
     "housekeeping": "COMPLETED",
     "housekeeping_removing": "COMPLETED",
@@ -136,6 +143,7 @@ async def test_reordered_operation_does_not_replay(
     [
         ("source_added", reordered.WatchesBeforeAdmitting),
         ("source_watched", reordered.SleepsBeforeWatching),
+        ("adopted_completed", reordered.SleepsBeforeFollowing),
         ("events_delivered", reordered.SleepsBeforeDelivering),
     ],
 )

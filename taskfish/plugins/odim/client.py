@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
@@ -143,7 +143,9 @@ class OdimPlugin:
         """POST to the action that the task offers, at the instance that runs it."""
         await (await self._pausing(task)).resume(task)
 
-    async def list_tasks(self) -> AsyncIterator[ListedTask]:
+    async def list_tasks(
+        self, settled: Collection[str] = ()
+    ) -> AsyncIterator[ListedTask]:
         """Yield nothing: the protocol has no list of tasks."""
         nothing: tuple[ListedTask, ...] = ()
         for listed in nothing:

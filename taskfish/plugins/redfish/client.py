@@ -1,8 +1,9 @@
 """The adapter for a BMC that speaks Redfish itself and makes its own tasks."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from typing import TypeVar
 
 from pydantic import JsonValue
 
@@ -32,8 +33,13 @@ from taskfish.redfish.sources import Source
 from taskfish.redfish.task import Answer, PluginTask, TaskReport
 from taskfish.settings import Settings
 
+Item = TypeVar("Item")
 MAX_PAGES = 50
 MAX_LISTED = 100
+"""How many tasks are read at most: of more, the first and the last of the list, which
+some sources begin with the newest."""
+ALWAYS_READ = 5
+"""How many at either end are read again each time: a URI may have a new task."""
 
 
 def connect(
@@ -126,11 +132,16 @@ class RedfishPlugin:
         """POST to the action that the Task offers for it; see `Plugin`."""
         await self._pausing.resume(task)
 
-    async def list_tasks(self) -> AsyncIterator[ListedTask]:
-        """Yield the last hundred Tasks of the TaskService, the last one first."""
-        members = [member async for member in self._task_members()]
-        for member in reversed(members[-MAX_LISTED:]):
+    async def list_tasks(
+        self, settled: Collection[str] = ()
+    ) -> AsyncIterator[ListedTask]:
+        """Yield a hundred Tasks of the TaskService at most, the last one first."""
+        members = _ends([member async for member in self._task_members()], MAX_LISTED)
+        newest = [mapping.link_of(each) for each in _ends(members, 2 * ALWAYS_READ)]
+        for member in reversed(members):
             uri = mapping.link_of(member) or ""
+            if uri in settled and uri not in newest:
+                continue
             answer = Answer(status=200, body=member)
             if not reports.is_task(member):
                 answer = await self._get(uri)
@@ -165,3 +176,9 @@ class RedfishPlugin:
 
     def _answer(self, reply: Reply) -> Answer:
         return mapping.answer_of(reply, self._service.origin)
+
+
+def _ends(items: Sequence[Item], most: int) -> Sequence[Item]:
+    """Return all of them, or of more than `most` the first and the last."""
+    half = most // 2
+    return items if len(items) <= most else [*items[:half], *items[-half:]]

@@ -1,5 +1,6 @@
 """A Redfish BMC's JSON in our words: links without its origin, its list of tasks."""
 
+import json
 from collections.abc import Iterable
 
 from pydantic import JsonValue
@@ -76,8 +77,18 @@ def listed_task(uri: str, answer: Answer) -> ListedTask:
         report=report,
         method=_text(known.get("HttpOperation")),
         target=_text(known.get("TargetUri")),
+        body=_json(known.get("JsonBody")),
         name=_text(body.get("Name")),
     )
+
+
+def _json(value: JsonValue) -> JsonValue:
+    """Return what a text of JSON says, None if it is none."""
+    try:
+        parsed: JsonValue = json.loads(value) if isinstance(value, str) else None
+    except (ValueError, RecursionError):
+        return None
+    return parsed
 
 
 def _text(value: JsonValue) -> str | None:

@@ -274,6 +274,7 @@ def fast_settings(folder: Path, key: SecretStr, **changes: Any) -> Settings:
         "wait_media": 0,
         "abort_grace": 2,
         "adoption_interval": 3600,
+        "health_check": 3600,
         "login_rate": "1000/second",
         "allow_local_addresses": True,
     }

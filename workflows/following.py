@@ -228,7 +228,8 @@ class Following:
             f"{self._told_of_overdue(completion)}.{_power_words(completion)}"
         )
         outcome = overdue_outcome(self._id, words)
-        return outcome.model_copy(update={"percent": percent})
+        furthest = max(percent, _percent_of(completion))
+        return outcome.model_copy(update={"percent": furthest})
 
     async def _finished_by_then(self, completion: Completion) -> Outcome | None:
         """Return how it ended that was told to end, if it had been done before."""
@@ -354,6 +355,15 @@ class Following:
     @property
     def _id(self) -> str:
         return workflow.info().workflow_id
+
+
+def _percent_of(completion: Completion) -> int:
+    """Return how far the source's task was seen to be."""
+    if isinstance(completion, Ended):
+        return completion.report.percent or 0
+    if isinstance(completion, DeadlinePassed):
+        return completion.progress.percent
+    return completion.percent
 
 
 def _power_words(completion: Completion) -> str:

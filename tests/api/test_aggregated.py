@@ -92,6 +92,7 @@ async def test_every_link_of_a_source_leads_to_itself(
         response = await house.client.get(uri)
         assert response.status_code == (405 if "/Actions/" in uri else 200), uri
         found = {link for link in links_in(response.json()) if "#" not in link}
+        found -= {f"{uri}/Oem/Taskfish/Tasks"}
         assert all(f"/{machine}." in link for link in found), uri
         pending |= found - seen
     assert f"{ROOT}/Managers/{machine}.1/VirtualMedia/CD1" in seen

@@ -50,6 +50,23 @@ def is_overdue(final: httpx.Response) -> bool:
     return final.status_code == 500 and codes[0].endswith("OperationTimeout")
 
 
+async def test_percent_of_what_goes_on_in_spite_of_its_deadline_never_goes_back(
+    house: House,
+) -> None:
+    house.emulator.set_modes("bmc1", seconds=6, abort="refused")
+    accepted = await reset_within(house, BMC, 1, "ForceRestart")
+    await house.until(accepted, "Stopping")
+    seen = []
+    while True:
+        task = await house.task(accepted)
+        seen.append(task["PercentComplete"])
+        if "EndTime" in task:
+            break
+    assert task["TaskState"] == "Exception"
+    assert seen == sorted(seen)
+    assert seen[-1] > seen[0]
+
+
 @pytest.mark.parametrize(("machine", "system"), MACHINES)
 async def test_hanging_shutdown_is_aborted_at_its_deadline(
     house: House, machine: str, system: str

@@ -66,8 +66,8 @@ async def task_collection(
         body["Members"] = list[JsonValue](bodies)
     body["Members@odata.count"] = max(count, len(bodies))
     if page.next_token is not None and size:
-        left = None if options.top is None else options.top
-        body["Members@odata.nextLink"] = next_link(request, page.next_token, left)
+        following = next_link(request, page.next_token, options.top)
+        body["Members@odata.nextLink"] = following
     return json_response(body, headers={"Allow": ", ".join(GET)})
 
 

@@ -260,9 +260,10 @@ def _text(name: str, value: Value) -> str:
 def _moment(name: str, value: Value) -> datetime:
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        found = None
-    if found is None:
-        how = "It is compared with a time, as 2026-11-27T12:00:00Z."
-        raise bad_value(name, str(value), how)
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        if found is not None:
+            zoned = found if found.tzinfo else found.replace(tzinfo=UTC)
+            return zoned.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    how = "It is compared with a time, as 2026-11-27T12:00:00Z."
+    raise bad_value(name, str(value), how)

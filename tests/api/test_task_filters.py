@@ -112,6 +112,7 @@ async def test_short_forms_find_what_they_say(
         "$filter=Oem/Taskfish/Deadline gt 2020-01-01T00:00:00Z",
         "$filter=StartTime gt 'yesterday'",
         "$filter=StartTime gt null",
+        "$filter=StartTime ge 9999-12-31T23:59:59-01:00",
         "$filter=Name eq Id",
         "$filter='a' eq 'b'",
         "$filter=contains(Name, 'x')",

@@ -1,10 +1,12 @@
 """The Tasks collection: whole tasks in one request, found by what they are."""
 
 import asyncio
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowExecutionStatus
 
 from tests.api.accounts import account
 from tests.api.answers import message_keys
@@ -19,8 +21,11 @@ from tests.api.task_lists import (
     uris,
 )
 from tests.house import LONGEST_WAIT, PASSWORD, POLL, TASKS, USER, House
+from tests.workflows.houses import until
+from tests.workflows.test_sent_once import FIRST, reset_workflow
 
 SYSTEMS = "/redfish/v1/Systems"
+TERMINATED = WorkflowExecutionStatus.TERMINATED
 ALL = ("done", "failed", "cancelled", "killed", "running", "paused")
 ENDED = {"done", "failed", "cancelled", "killed"}
 ONLY_IN_TASK = {"Actions", "Messages", "PercentComplete"}
@@ -95,6 +100,59 @@ async def test_pages_have_every_task_once(house: House) -> None:
     assert len(members) == len(ALL)
     found = {member["@odata.id"].rpartition("/")[2] for member in members}
     assert found == shown.ids()
+
+
+async def test_page_has_no_more_than_was_asked_for(house: House) -> None:
+    house.emulator.set_modes("bmc1", hang=True, abort_seconds=0)
+    tag = {"Task-Tags": f"burst{time.monotonic_ns()}"}
+    uri, body = f"{SYSTEMS}/bmc1.1/Actions/ComputerSystem.Reset", {"ResetType": "Nmi"}
+    started = [await house.change("POST", uri, body, **tag) for _ in range(7)]
+    members = []
+    answer = await listed(house, tag=tag["Task-Tags"], _top=3)
+    while True:
+        page = uris(answer)
+        assert len(page) <= 3
+        members += page
+        link = answer.json().get("Members@odata.nextLink")
+        if link is None:
+            break
+        answer = await house.client.get(link)
+    assert sorted(members) == sorted(each.json()["@odata.id"] for each in started)
+
+
+async def test_task_whose_workflow_was_reset_is_listed_once(house: House) -> None:
+    house.emulator.set_modes("bmc1", hang=True)
+    accepted = await house.reset("bmc1.1")
+    await house.until(accepted, "Running")
+    task_id = accepted.json()["Id"]
+    await reset_workflow(house, accepted, FIRST)
+
+    async def both_runs_are_visible() -> bool:
+        query = f"WorkflowId = '{task_id}'"
+        runs = [run async for run in house.temporal.list_workflows(query)]
+        return [run.status for run in runs].count(TERMINATED) == 1 and len(runs) == 2
+
+    await until(both_runs_are_visible)
+    async with account(house, "Administrator") as other:
+        for query in (f"Id eq '{task_id}'", "TaskState eq 'Killed'"):
+            uri = f"{TASKS}?$expand=.&$filter={query}"
+            answer = await house.client.get(uri, auth=other)
+            bodies = [
+                each for each in answer.json()["Members"] if each["Id"] == task_id
+            ]
+            assert [each["TaskState"] for each in bodies] == (
+                ["Running"] if task_id in query else []
+            )
+
+
+async def test_beginnings_are_told_apart_by_case(house: House) -> None:
+    accepted = await house.reset("node1.1")
+    task = await house.ended(accepted)
+    start = task["Id"][:20]
+    found = await listed(house, _filter=f"startswith(Id, '{start}')")
+    assert task["@odata.id"] in uris(found)
+    found = await listed(house, _filter=f"startswith(Id, '{start.upper()}')")
+    assert uris(found) == []
 
 
 async def test_pages_are_not_moved_by_what_starts_meanwhile(house: House) -> None:

@@ -64,6 +64,8 @@ ADOPTED_TASK = "AdoptedTask"
 """The workflow type, started here by name: workflows lie above."""
 UNTOLD_OPERATION = "Task.Adopt"
 """The operation of a task whose source does not say what it does."""
+LONGEST_URI = 1000
+"""Characters of a task's URI: a longer one has no room in the journal."""
 MOST_A_ROUND = 20
 """How many tasks of a source are adopted at once; the next round adopts more."""
 AFTER_NEWS = 0.5
@@ -225,7 +227,12 @@ class _SourceTasks:
                 return []
             uris = {task.uri for task in self._settled}
             found = [each async for each in connection.list_tasks(uris)]
-        return [each for each in found if _identity(each) not in self._settled]
+        return [
+            each
+            for each in found
+            if len(each.task.uri) <= LONGEST_URI
+            and _identity(each) not in self._settled
+        ]
 
     async def _sendings(self) -> list[Sending] | None:
         """Return the changes of ours of which nobody will know what they did; None
@@ -323,7 +330,7 @@ class _SourceTasks:
         found = FoundTask(
             task_id=_task_id(self._source_id, task),
             source=self._source_id,
-            name=listed.name or f"Task {task_name(task.uri)}",
+            name=(listed.name or f"Task {task_name(task.uri)}")[:MAX_SEARCH_ATTRIBUTE],
             method=method,
             uri=uri or f"{AGGREGATION_SOURCES}/{self._source_id}",
             task=task,
@@ -344,7 +351,7 @@ class _SourceTasks:
         plugin_task = f"{found.source} {found.task.uri}"[:MAX_SEARCH_ATTRIBUTE]
         values: dict[SearchAttributeKey[Any], Any] = {
             TASK_STATE: (TaskState.RUNNING if state.ended else state).value,
-            TASK_NAME: found.name[:MAX_SEARCH_ATTRIBUTE],
+            TASK_NAME: found.name,
             TASK_OPERATION: operation.name,
             TASK_TARGET: found.uri,
             TASK_RESOURCE_TYPE: operation.resource_type,

@@ -72,16 +72,20 @@ class AdoptedTasks:
         is_its = journal.c.source == source
         if task.started is not None:
             is_its &= or_(began.is_(None), began == task.started)
-        statement = select(journal).where(is_its, journal.c.plugin_task.is_not(None))
+        columns = (journal.c.workflow_id, journal.c.run_id, journal.c.plugin_task)
+        statement = select(*columns, journal.c.answer).where(
+            is_its, journal.c.plugin_task.is_not(None)
+        )
         async with self._store.read() as connection:
             rows = (await connection.execute(statement)).all()
         names = _names(task.monitor, task.task)
-        for row in rows:
-            told = () if row.answer is None else self._told(row.answer)
-            if names & _names(row.plugin_task, *told):
-                is_begun = row.run_id == ADOPTED and row.answer is None
-                return Known(row.workflow_id, is_begun)
-        return None
+        same = [row for row in rows if names & _names(row.plugin_task)]
+        same = same or [row for row in rows if names & self._told(row.answer)]
+        found = [
+            Known(row.workflow_id, row.run_id == ADOPTED and row.answer is None)
+            for row in same
+        ]
+        return min(found, key=lambda known: known.is_only_begun, default=None)
 
     async def knows(self, source: str, name: str) -> bool:
         """Say whether a task of this name is known, whenever it began."""
@@ -114,14 +118,16 @@ class AdoptedTasks:
                 update(journal).where(its).values(answer=self._seal(_STARTED))
             )
 
-    def _told(self, sealed: bytes) -> tuple[str | None, ...]:
-        """Return the URIs of a task by which a source has accepted a change."""
+    def _told(self, sealed: bytes | None) -> set[str]:
+        """Return the names of a task in the answer by which a change was accepted."""
+        if sealed is None:
+            return set()
         answer: JsonValue = json.loads(self._store.keyring.open(sealed))
         task = answer.get("task") if isinstance(answer, dict) else None
         if not isinstance(task, dict):
-            return ()
+            return set()
         found = PluginTask.model_validate(task)
-        return found.monitor, found.task
+        return _names(found.monitor, found.task)
 
     def _seal(self, value: JsonValue) -> bytes:
         return self._store.keyring.seal(json.dumps(value).encode())

@@ -9,8 +9,10 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import (
     Client,
@@ -92,6 +94,8 @@ HEARTBEAT_THROTTLE = timedelta(seconds=1)
 HOUSEKEEPING_EVERY = timedelta(minutes=1)
 GRACE = timedelta(seconds=5)
 
+Activity = Callable[..., Any]
+
 logger = logging.getLogger(__name__)
 
 
@@ -101,10 +105,13 @@ class WorkerProcess:
     def __init__(self, settings: Settings, client: Client, store: Store) -> None:
         self._settings = settings
         self._client = client
-        sources, inventory = Sources(store), Inventory(store)
-        journal, secret_bodies = Journal(store), SecretBodies(store)
+        self._store = store
+        self._event_log = EventLog(store)
+        self._log_end = LogEnd(self._event_log)
+        self._news = NewsDesk(TaskNews(store))
+        self._bus = self._plugin_bus()
         self._connections = Connections(
-            sources,
+            Sources(store),
             {
                 ConnectionMethod.ODIM: odim.connect,
                 ConnectionMethod.REDFISH: redfish.connect,
@@ -112,87 +119,79 @@ class WorkerProcess:
             settings,
             CALLS_SHARE,
         )
-        machine_state = MachineState(self._connections, inventory)
-        reset_waits = ResetWaits(store)
-        reset_gate = ResetGate(client, reset_waits)
-        self._submitting = SubmitActivities(
+        self._reset_gate = ResetGate(client, ResetWaits(store))
+        self._sources = SourceActivities(
             client,
             self._connections,
-            journal,
-            secret_bodies,
-            machine_state,
-            reset_gate,
+            Sources(store),
+            Inventory(store),
+            settings.task_queue,
         )
-        self._apply_times = ApplyTimeActivities(client, self._connections, reset_waits)
-        self._looking = LookActivities(self._connections, journal)
-        self._aborting = AbortActivities(self._connections)
-        self._pausing = PauseActivities(self._connections)
-        turns = Turns(store)
-        event_log = EventLog(store)
-        self._event_log = EventLogActivities(event_log)
-        subscriptions = Subscriptions(store)
-        self._deliveries = Deliveries(client, subscriptions, settings.task_queue)
+        self._deliveries = Deliveries(client, Subscriptions(store), settings.task_queue)
         self._reconciling = EventReconciler(
-            client, event_log, settings.task_queue, self._deliveries.deliver_all
+            client, self._event_log, settings.task_queue, self._deliveries.deliver_all
         )
-        self._log_end = LogEnd(event_log)
-        self._delivering = DeliveryActivities(
-            subscriptions,
-            event_log,
-            self._log_end,
-            Accounts(store, AccountSettings(store, settings)),
-            settings,
-            EventServiceSettings(store).is_enabled,
+        self._acting: list[Activity] = []
+        self._waiting: list[Activity] = []
+        self._add_changes()
+        self._add_sources()
+        self._add_events()
+        self._add_housekeeping()
+
+    def _plugin_bus(self) -> PluginBus | None:
+        """Return the reader of the plugins' bus, None if there is none."""
+        if not self._settings.kafka_brokers:
+            return None
+        return PluginBus(self._settings, Sources(self._store), TaskNews(self._store))
+
+    def _add_changes(self) -> None:
+        """Add what carries a change, from its turn to its source's last word."""
+        client, connections, store = self._client, self._connections, self._store
+        journal, secret_bodies = Journal(store), SecretBodies(store)
+        machine_state = MachineState(connections, Inventory(store))
+        submitting = SubmitActivities(
+            client, connections, journal, secret_bodies, machine_state, self._reset_gate
         )
-        self._turns = TurnActivities(client, turns)
-        task_news = TaskNews(store)
-        self._news = NewsDesk(task_news)
-        self._bus: PluginBus | None = None
-        if settings.kafka_brokers:
-            self._bus = PluginBus(settings, sources, task_news)
-        self._completing = CompletionActivities(
+        completing = CompletionActivities(
             client,
-            self._connections,
+            connections,
             journal,
             secret_bodies,
             machine_state,
-            event_log,
+            self._event_log,
             self._news,
         )
-        self._sources = SourceActivities(
-            client, self._connections, sources, inventory, settings.task_queue
-        )
-        monitor_reads = MonitorReads(store)
-        self._housekeeping = HousekeepingActivities(
-            client,
-            journal,
-            monitor_reads,
-            Requests(store),
-            secret_bodies,
-            OpenPlaces(client, turns),
-            reset_gate,
-            AuditLog(store),
-            event_log,
-            settings,
-        )
-        self._retention = RetentionActivities(
-            client,
-            ServiceSettings(store, settings),
-            TaskRemoval(
-                client, journal, monitor_reads, Requests(store), turns, event_log
-            ),
-        )
-        self._watching = WatchActivities(
+        apply_times = ApplyTimeActivities(client, connections, ResetWaits(store))
+        turns = TurnActivities(client, Turns(store))
+        self._acting += [
+            submitting.submit,
+            submitting.forget_secrets,
+            apply_times.apply_times,
+            LookActivities(connections, journal).look,
+            AbortActivities(connections).abort,
+            PauseActivities(connections).pause_task,
+            turns.leave_turn,
+        ]
+        self._waiting += [
+            completing.await_completion,
+            apply_times.await_reset,
+            turns.await_turn,
+        ]
+
+    def _add_sources(self) -> None:
+        """Add what takes sources in and watches them."""
+        settings, store = self._settings, self._store
+        watching = WatchActivities(
             self._connections,
             self._sources,
             SourceEvents(
                 self._connections, SourceSubscriptions(store), settings.public_url
             ),
             Adoption(
-                client,
+                self._client,
                 self._connections,
                 AdoptedTasks(store),
-                inventory,
+                Inventory(store),
                 ServiceSettings(store, settings),
                 self._news if settings.public_url else None,
                 settings,
@@ -200,6 +199,63 @@ class WorkerProcess:
             health_check=settings.health_check,
             inventory_refresh=settings.inventory_refresh,
         )
+        self._acting += [
+            self._sources.admit_source,
+            self._sources.discard_source,
+            self._sources.start_watch,
+        ]
+        self._waiting.append(watching.watch_source)
+
+    def _add_events(self) -> None:
+        """Add what tells of tasks, and what delivers that."""
+        settings, store = self._settings, self._store
+        telling = EventLogActivities(self._event_log)
+        delivering = DeliveryActivities(
+            Subscriptions(store),
+            self._event_log,
+            self._log_end,
+            Accounts(store, AccountSettings(store, settings)),
+            settings,
+            EventServiceSettings(store).is_enabled,
+        )
+        self._acting += [
+            telling.append_event,
+            telling.append_end,
+            delivering.destination_of,
+        ]
+        self._waiting += [
+            self._reconciling.reconcile_events,
+            delivering.deliver_events,
+        ]
+
+    def _add_housekeeping(self) -> None:
+        """Add what forgets: rows that nothing needs, and ended tasks."""
+        client, settings, store = self._client, self._settings, self._store
+        journal, turns = Journal(store), Turns(store)
+        monitor_reads, requests = MonitorReads(store), Requests(store)
+        sweeping = HousekeepingActivities(
+            client,
+            journal,
+            monitor_reads,
+            requests,
+            SecretBodies(store),
+            OpenPlaces(client, turns),
+            self._reset_gate,
+            AuditLog(store),
+            self._event_log,
+            settings,
+        )
+        removal = TaskRemoval(
+            client, journal, monitor_reads, requests, turns, self._event_log
+        )
+        removing = RetentionActivities(
+            client, ServiceSettings(store, settings), removal
+        )
+        self._acting += [
+            sweeping.sweep,
+            removing.remove_expired,
+            removing.remove_ended,
+        ]
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Work until told to stop; then let short activities end, hand on the rest."""
@@ -266,24 +322,7 @@ class WorkerProcess:
                 ReconcileEvents,
                 EventDelivery,
             ],
-            activities=[
-                self._event_log.append_event,
-                self._event_log.append_end,
-                self._delivering.destination_of,
-                self._submitting.submit,
-                self._submitting.forget_secrets,
-                self._apply_times.apply_times,
-                self._looking.look,
-                self._aborting.abort,
-                self._pausing.pause_task,
-                self._turns.leave_turn,
-                self._sources.admit_source,
-                self._sources.discard_source,
-                self._sources.start_watch,
-                self._housekeeping.sweep,
-                self._retention.remove_expired,
-                self._retention.remove_ended,
-            ],
+            activities=self._acting,
             max_concurrent_activities=self._settings.max_concurrent_submits,
             max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
@@ -294,14 +333,7 @@ class WorkerProcess:
         return Worker(
             self._client,
             task_queue=waiting_queue(self._settings.task_queue),
-            activities=[
-                self._completing.await_completion,
-                self._apply_times.await_reset,
-                self._turns.await_turn,
-                self._watching.watch_source,
-                self._reconciling.reconcile_events,
-                self._delivering.deliver_events,
-            ],
+            activities=self._waiting,
             max_concurrent_activities=self._settings.max_waiting_tasks,
             max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         )

@@ -1,6 +1,6 @@
 """A task as Temporal tells it at one moment (D7): the model, and how it is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from temporalio.client import (
@@ -59,11 +59,11 @@ class TaskView:
     request: TaskMemo
     labels: TaskLabels
     state: TaskState
-    status: Health | None
     started: datetime
-    ended: datetime | None
-    percent: int | None
-    messages: tuple[Message, ...]
+    status: Health | None = None
+    ended: datetime | None = None
+    percent: int | None = None
+    messages: tuple[Message, ...] = ()
     created: tuple[str, ...] = ()
     deadline: datetime | None = None
     is_cancelling: bool = False
@@ -133,16 +133,8 @@ def open_view(
         said.append(
             task_message("TaskProgressChanged", run.id, f"{percent}", text=text)
         )
-    return TaskView(
-        id=run.id,
-        run_id=run.run_id,
-        first_run_id=_first_run_id(run),
-        request=request,
-        labels=labels,
-        state=state,
-        status=None,
-        started=request.began or run.start_time,
-        ended=None,
+    return replace(
+        _view(run, request, state),
         percent=percent,
         messages=tuple(said),
         deadline=_deadline(seen),
@@ -170,16 +162,8 @@ def listed_open_view(
     state = _open_state(labels, memo, None, cancelling=cancelling)
     started = _started(run, begun=labels.may_have_been_sent)
     stands_still = state is TaskState.PENDING or memo.suspended is not None
-    return TaskView(
-        id=run.id,
-        run_id=run.run_id,
-        first_run_id=_first_run_id(run),
-        request=request,
-        labels=labels,
-        state=state,
-        status=None,
-        started=request.began or run.start_time,
-        ended=None,
+    return replace(
+        _view(run, request, state),
         percent=memo.percent,
         messages=(*started, *([told] if told and told not in started else [])),
         deadline=None if stands_still else deadline,
@@ -218,15 +202,9 @@ def ended_view(
     else:
         key = "TaskCancelled" if state is TaskState.CANCELLED else "TaskAborted"
         last_words = (task_message(key, run.id),)
-    return TaskView(
-        id=run.id,
-        run_id=run.run_id,
-        first_run_id=_first_run_id(run),
-        request=request,
-        labels=labels,
-        state=state,
+    return replace(
+        _view(run, request, state),
         status=status,
-        started=request.began or run.start_time,
         ended=ended,
         closed=run.close_time,
         percent=percent,
@@ -243,23 +221,30 @@ def unreadable_view(run: WorkflowExecution) -> TaskView:
     state = _STATUS_OF.get(run.status, labels.state) if run.status else labels.state
     text = f"What the task {run.id} was asked for, and what it says, cannot be read."
     message = base_message("InternalError", text=text, resolution=_HOW_TO_READ)
+    request = TaskMemo(
+        name=labels.operation,
+        method="",
+        uri=run.typed_search_attributes.get(TASK_TARGET) or "",
+    )
+    return replace(
+        _view(run, request, state),
+        status=_HEALTH_OF.get(state),
+        ended=run.close_time,
+        closed=run.close_time,
+        messages=(message,),
+    )
+
+
+def _view(run: WorkflowExecution, request: TaskMemo, state: TaskState) -> TaskView:
+    """Return what every view of a run has."""
     return TaskView(
         id=run.id,
         run_id=run.run_id,
         first_run_id=_first_run_id(run),
-        request=TaskMemo(
-            name=labels.operation,
-            method="",
-            uri=run.typed_search_attributes.get(TASK_TARGET) or "",
-        ),
-        labels=labels,
+        request=request,
+        labels=labels_of(run.typed_search_attributes),
         state=state,
-        status=_HEALTH_OF.get(state),
-        started=run.start_time,
-        ended=run.close_time,
-        closed=run.close_time,
-        percent=None,
-        messages=(message,),
+        started=request.began or run.start_time,
     )
 
 

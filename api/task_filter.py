@@ -245,12 +245,15 @@ def _value(node: object) -> Value:
 
 
 def _written(node: object) -> str:
-    return str(getattr(node, "val", None) or _name(node) or type(node).__name__)
+    if isinstance(node, ast.Call):
+        return f"{_name(node.func)}(…)"
+    return str(getattr(node, "val", None) or _name(node) or "…")
 
 
 def _not_understood(what: str) -> Exception:
     how = (
-        f"Compare properties with values by {', '.join(OPERATORS)} and in, or by "
-        "startswith; combine by and, or, not and parentheses."
+        f"Compare properties with values, texts in single quotes, by "
+        f"{', '.join(OPERATORS)}, in with two values or more, or startswith; combine "
+        "by and, or, not and parentheses."
     )
     return bad_value(FILTER, what, how)

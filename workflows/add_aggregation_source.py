@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
         finished,
         is_cancel_requested,
         pause,
+        reason_of,
         show,
         until_or_cancel,
     )
@@ -89,7 +90,7 @@ class AddAggregationSource(Cancels):
                 is_last = workflow.now() >= give_up and self._left != 0
                 if is_last or not _may_work_later(error):
                     return failed_outcome(self._id, _answer_of(error))
-                trouble = str(error.cause)
+                trouble = reason_of(error)
                 workflow.set_current_details(f"Will try again: {trouble}.")
                 await pause(self._at_most(wait), "before trying again")
                 wait = min(wait * 2, policies.LONGEST_RETRY_PAUSE)

@@ -41,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
         PERCENT_MEMO,
         finished,
         given_up,
+        reason_of,
         until,
     )
 
@@ -185,7 +186,7 @@ class Following:
         try:
             return await finished(aborting)
         except ActivityError as error:
-            return AbortAnswer(kind="refused", reason=str(error.cause))
+            return AbortAnswer(kind="refused", reason=reason_of(error))
 
     async def _pass_pause_on(self, waiting: Waiting, *, resumes: bool) -> None:
         """Ask the source to suspend its task or to go on; say so if it does not."""
@@ -198,7 +199,7 @@ class Following:
         try:
             answer = await finished(asking)
         except ActivityError as error:
-            answer = PauseAnswer(accepted=False, reason=str(error.cause))
+            answer = PauseAnswer(accepted=False, reason=reason_of(error))
         if answer.accepted or resumes:
             self._is_paused = not resumes
         elif orders.is_suspended:

@@ -34,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from taskfish.temporal import waiting_queue
     from workflows import policies
     from workflows.operation import Operation
-    from workflows.task import finished
+    from workflows.task import finished, reason_of
 
 
 def submit(
@@ -106,7 +106,7 @@ async def look(
     try:
         return await finished(looking)
     except ActivityError as error:
-        return Unknown(reason=f"{reason}; and the look failed: {error.cause}")
+        return Unknown(reason=f"{reason}; and the look failed: {reason_of(error)}")
 
 
 def await_completion(

@@ -125,12 +125,18 @@ async def until_or_cancel(
 
 async def end_others(task_ids: Sequence[str]) -> None:
     """Cancel tasks that this one makes pointless, in its name; ended ones stay so."""
-    me = f"the task {workflow.info().workflow_id}, which takes its place"
+    me = f"the task {workflow.info().workflow_id}, which takes its place,"
     for task_id in task_ids:
         other = workflow.get_external_workflow_handle(task_id)
         with suppress(FailureError):
             await other.signal("Cancel", me)
             await other.cancel(reason="another task takes its place")
+
+
+def reason_of(error: ActivityError) -> str:
+    """Return in words why an activity failed, without the names of our classes."""
+    cause = error.cause
+    return cause.message if isinstance(cause, FailureError) else str(cause or error)
 
 
 async def pause(seconds: float, summary: str) -> None:

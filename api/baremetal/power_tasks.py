@@ -13,7 +13,6 @@ from api.task_view import TaskView
 from api.temporal_faults import TEMPORAL_FAULTS, unavailable
 from taskfish.redfish.operations import RESET_ACTION
 from taskfish.redfish.task import TaskState
-from taskfish.store.event_log import Told
 from taskfish.temporal import RPC_TIMEOUT
 
 MOST_OF_A_NODE, MOST = 20, 1000
@@ -102,9 +101,11 @@ async def _listed(
         query, page_size=most, limit=most, rpc_timeout=RPC_TIMEOUT
     )
     try:
-        views = [await listed_view(row, Told()) async for row in rows]
+        runs = {(row.id, row.run_id): row async for row in rows}
     except TEMPORAL_FAULTS as error:
         raise unavailable(error) from error
+    told = await gateway.event_log.told_of(runs)
+    views = [await listed_view(row, told[run]) for run, row in runs.items()]
     return [task for view in views if (task := _power_task(view)).reset_type]
 
 

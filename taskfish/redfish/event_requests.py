@@ -220,7 +220,7 @@ class SubmittedEvent(RequestBody):
     message: Annotated[str, StringConstraints(max_length=4096)] | None = None
     message_args: Annotated[list[Text], Field(max_length=20)] | None = None
     message_severity: Literal["OK", "Warning", "Critical"] | None = None
-    severity: Text | None = None
+    severity: Literal["OK", "Warning", "Critical"] | None = None
     event_type: EventType | None = None
     event_id: Annotated[Text, StringConstraints(max_length=255)] | None = None
     event_timestamp: (

@@ -201,12 +201,11 @@ async def append_within(
     (`serialized`); `outcome` is for the one that ends a task.
     """
     told = await _told(connection, {_run(e.task) for e in added if e.task is not None})
-    rows = []
-    for event in added:
-        if event.task is None or _is_new(event.task, told[_run(event.task)]):
-            rows.append(_row(event, outcome))
-            if event.task is not None:
-                told[_run(event.task)].append(event.task)
+    rows = [
+        _row(event, outcome)
+        for event in added
+        if event.task is None or told[_run(event.task)].takes(event.task)
+    ]
     if rows:
         await connection.execute(insert(events), rows)
 
@@ -222,9 +221,9 @@ async def tell_within(connection: AsyncConnection, *told: Event) -> None:
 
 async def _told(
     connection: AsyncConnection, runs: set[Run]
-) -> defaultdict[Run, list[TaskStep]]:
+) -> defaultdict[Run, "_Steps"]:
     """Return the steps of these runs that are in the log."""
-    told: defaultdict[Run, list[TaskStep]] = defaultdict(list)
+    told: defaultdict[Run, _Steps] = defaultdict(_Steps)
     if not runs:
         return told
     columns = (events.c.task_id, events.c.run_id, events.c.step, events.c.percent)
@@ -233,22 +232,40 @@ async def _told(
     )
     for row in found:
         step = TaskStep.model_validate(row._mapping)
-        told[_run(step)].append(step)
+        told[_run(step)].add(step)
     return told
 
 
-def _is_new(step: TaskStep, told: Sequence[TaskStep]) -> bool:
-    """Say whether a step may be appended: not twice, not behind the end, and none that
-    goes back.
-    """
-    if any(each.step == step.step for each in told):
-        return False
-    if any(each.step == END for each in told):
-        return step.step == REMOVED
-    if not step.step.startswith(PROGRESS):
-        return True
-    furthest = max((each.percent or 0 for each in told), default=0)
-    return step.percent is not None and step.percent > furthest
+class _Steps:
+    """The steps of one run, and how far it is by them."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._furthest = 0
+
+    def add(self, step: TaskStep) -> None:
+        """Take a step that is in the log."""
+        self._names.add(step.step)
+        self._furthest = max(self._furthest, step.percent or 0)
+
+    def takes(self, step: TaskStep) -> bool:
+        """Take a step if it may be appended, and say whether it may."""
+        is_new = self._is_new(step)
+        if is_new:
+            self.add(step)
+        return is_new
+
+    def _is_new(self, step: TaskStep) -> bool:
+        """Say whether a step may be appended: not twice, not behind the end, and none
+        that goes back.
+        """
+        if step.step in self._names:
+            return False
+        if END in self._names:
+            return step.step == REMOVED
+        if not step.step.startswith(PROGRESS):
+            return True
+        return step.percent is not None and step.percent > self._furthest
 
 
 def _is_paused(told: Told) -> bool:

@@ -1,6 +1,7 @@
 """The event log: each step once, in order, whoever appends; pruned by age and size."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -87,6 +88,15 @@ async def test_progress_goes_forward(store: Store) -> None:
     for percent in (10, 40, 30, 40, 41):
         await log.append(subject().progressed(percent, NOW))
     assert await steps(log) == ["percent-10", "percent-40", "percent-41"]
+
+
+async def test_a_run_of_many_steps_is_appended_soon(store: Store) -> None:
+    log = EventLog(store)
+    many = [step(f"made-{number}") for number in range(12_000)]
+    began = time.process_time()
+    await log.append(*many, step(END))
+    assert time.process_time() - began < 10
+    assert len(await steps(log, 12_000)) == 1
 
 
 async def test_only_its_removal_comes_after_the_end(store: Store) -> None:

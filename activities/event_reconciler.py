@@ -13,9 +13,9 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeating
+from activities.memos import UNREADABLE
 from activities.retention import TASKS_QUERY
 from activities.task_subjects import end_of, first_run_of
-from taskfish.errors import StoreUnavailableError
 from taskfish.store.event_log import EventLog, Run
 from taskfish.temporal import RPC_TIMEOUT
 
@@ -86,13 +86,14 @@ class EventReconciler:
         async with heartbeating(seen) as beat:
             while True:
                 began = datetime.now(UTC)
-                if time.monotonic() >= deliveries_due:
-                    deliveries_due = time.monotonic() + DELIVERIES_EVERY
-                    await self._deliver_all()
                 try:
+                    if time.monotonic() >= deliveries_due:
+                        deliveries_due = time.monotonic() + DELIVERIES_EVERY
+                        await self._deliver_all()
                     added = await self._look(seen.whole_until - OVERLAP)
                     seen = Reconciled(whole_until=began, appended=seen.appended + added)
-                except (RPCError, RuntimeError, StoreUnavailableError) as error:
+                except Exception as error:  # whatever it is, the next look may do
+                    logger.warning("the ends of tasks are not looked for: %r", error)
                     seen = seen.model_copy(update={"error": str(error)})
                 beat(seen)
                 await asyncio.sleep(EVERY)
@@ -114,8 +115,11 @@ class EventReconciler:
         told = await self._event_log.ended(unknown)
         appended = 0
         for run, listed in unknown.items():
-            if run not in told:
-                appended += await self._tell(listed)
+            try:
+                appended += run not in told and await self._tell(listed)
+            except UNREADABLE as error:
+                logger.warning("the end of %s cannot be told: %r", listed.id, error)
+                continue
             self._known[run] = listed.close_time or since
         return appended
 

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 
+from activities.memos import request_in
 from taskfish.redfish.events import Event
 from taskfish.redfish.messages import task_message
 from taskfish.redfish.task_events import END, TaskSubject
 from taskfish.temporal import TASK_OWNER, TASK_RESOURCES, TASK_TARGET
 
-_TASK_MEMO = "task"
 _FAILED = WorkflowExecutionStatus.FAILED
 _ENDS: dict[WorkflowExecutionStatus, tuple[str, str | None]] = {
     WorkflowExecutionStatus.COMPLETED: ("TaskCompletedOK", None),
@@ -21,15 +21,16 @@ _ENDS: dict[WorkflowExecutionStatus, tuple[str, str | None]] = {
 
 
 async def subject_of(run: WorkflowExecutionDescription) -> TaskSubject:
-    """Return the subject of a run's events, as its workflow itself names it."""
+    """Return the subject of a run's events, as its workflow itself names it; only its
+    method is not known if the memo cannot be read.
+    """
     attributes = run.typed_search_attributes
-    request = (await run.memo()).get(_TASK_MEMO)
-    method = request.get("method") if isinstance(request, dict) else None
+    request = await request_in(run) or {}
     return TaskSubject(
         task_id=run.id,
         run_id=run.run_id,
         owner=attributes.get(TASK_OWNER) or "",
-        method=str(method or ""),
+        method=str(request.get("method") or ""),
         uri=attributes.get(TASK_TARGET) or "",
         machines=tuple(attributes.get(TASK_RESOURCES) or ()),
     )

@@ -11,6 +11,7 @@ from temporalio.client import Client
 from taskfish.redfish.events import LoggedEvent
 from taskfish.redfish.task_events import END
 from taskfish.store.event_log import EventLog
+from tests.api.test_unreadable_tasks import strange_task
 from tests.conftest import KEY
 from tests.crashing_worker import PROGRAM
 from tests.house import TASKS, House
@@ -211,6 +212,21 @@ async def test_killed_task_that_is_removed_at_once_has_its_end(bmc: House) -> No
     assert answer.status_code in (202, 204)
     await until_told(bmc, accepted, "TaskAborted", "TaskRemoved")
     await bmc.start_worker()
+
+
+async def test_killed_task_with_an_unreadable_memo_is_told_of(bmc: House) -> None:
+    await bmc.stop_worker()
+    queue = bmc.settings.task_queue
+    async with strange_task(bmc, "another key", task_queue=queue) as strange:
+        await strange.terminate()
+        await bmc.start_worker()
+
+        async def is_told() -> bool:
+            logged = await EventLog(bmc.store).after(0, 10_000)
+            uri = f"{TASKS}/{strange.id}"
+            return "TaskAborted" in [key(e) for e in logged if e.event.origin == uri]
+
+        await until(is_told)
 
 
 async def test_earlier_run_of_a_reset_task_is_not_told_as_killed(bmc: House) -> None:

@@ -77,7 +77,7 @@ class TaskRemoval:
         ):
             await self._forget(task_id, first_run)
             if run is not None:
-                await self._turns.leave(await token_of(run))
+                await self._turns.leave(await token_of(run) or "")
         return True
 
     async def _tell(self, run: WorkflowExecutionDescription) -> None:

@@ -1,6 +1,7 @@
 """Remove ended tasks: each after its time, or all that somebody wants gone."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from temporalio.service import RPCError
 
 from activities.errors import as_application_errors
 from activities.heartbeat import heartbeating
+from activities.memos import UNREADABLE
 from activities.removal import TaskRemoval
 from taskfish.errors import TemporalUnavailableError
 from taskfish.store.monitor_reads import Run
@@ -27,6 +29,8 @@ TASKS_QUERY = (
 AT_ONCE = 8
 """Removals begun at once: Temporal has more to do than to delete."""
 PAGE_SIZE = 500
+
+logger = logging.getLogger(__name__)
 
 
 class EndedTasks(BaseModel):
@@ -90,9 +94,17 @@ class RetentionActivities:
         removed = 0
         async with heartbeating():
             async for batch in self._batches(wanted):
-                removing = (self._removal.begin(*run) for run in batch)
+                removing = (self._begin(*run) for run in batch)
                 removed += sum(await asyncio.gather(*removing))
         return removed
+
+    async def _begin(self, task_id: str, run_id: str) -> bool:
+        """Begin to remove one; one that cannot be read keeps no other here."""
+        try:
+            return await self._removal.begin(task_id, run_id)
+        except UNREADABLE as error:
+            logger.warning("%s is not removed: %r", task_id, error)
+            return False
 
     async def _batches(self, wanted: EndedTasks) -> AsyncIterator[list[Run]]:
         batch: list[Run] = []

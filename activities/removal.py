@@ -70,6 +70,7 @@ class TaskRemoval:
             await self._delete(task_id, run_id)
         first_run = run_id if run is None else first_run_of(run)
         await self._monitor_reads.forget((task_id, run_id))
+        await self._event_log.forget_outcome(task_id, run_id)
         if (
             newest is None
             or run_id == newest.run_id

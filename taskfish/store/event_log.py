@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskfish.redfish.events import Event, LoggedEvent, TaskStep
@@ -24,6 +24,12 @@ from taskfish.store.together import Together
 
 Run = tuple[str, str]
 """Workflow id and run id."""
+_LOGGED = [column for column in events.c if column.name != "outcome"]
+"""What readers of the log get: the outcomes are large, and for the tasks alone."""
+_TOLD = [
+    *(events.c.position, events.c.at, events.c.message),
+    *(events.c.task_id, events.c.run_id, events.c.step),
+]
 
 
 class Told(BaseModel):
@@ -101,7 +107,7 @@ class EventLog:
     async def after(self, position: int, limit: int = 500) -> list[LoggedEvent]:
         """Return the events behind a position, the oldest first."""
         statement = (
-            select(events)
+            select(*_LOGGED)
             .where(events.c.position > position)
             .order_by(events.c.position)
             .limit(limit)
@@ -156,7 +162,8 @@ class EventLog:
             .where(of_task, events.c.percent.is_not(None))
             .group_by(events.c.task_id, events.c.run_id)
         )
-        others = select(events).where(of_task, ~is_progress).order_by(events.c.position)
+        is_other = of_task & ~is_progress
+        others = select(*_TOLD).where(is_other).order_by(events.c.position)
         async with self._store.read() as connection:
             furthest = (await connection.execute(progress)).all()
             rows = (await connection.execute(others)).all()
@@ -175,6 +182,15 @@ class EventLog:
                     update["last"] = progress_message(row.task_id, row.percent)
                 told[run] = told[run].model_copy(update=update)
         return told
+
+    async def forget_outcome(self, task_id: str, run_id: str) -> None:
+        """Forget what a run has come to, which is removed and needs it no more."""
+        its = (events.c.task_id == task_id) & (events.c.run_id == run_id)
+        has_one = events.c.outcome.is_not(None)
+        async with self._store.write() as connection:
+            await connection.execute(
+                update(events).where(its, has_one).values(outcome=None)
+            )
 
     async def prune(self, before: datetime, keep: int) -> None:
         """Forget events from before a moment, and all but the newest `keep`.

@@ -114,6 +114,25 @@ async def test_end_that_was_decided_is_returned(store: Store) -> None:
     assert await steps(log) == [END]
 
 
+async def test_readers_need_no_outcomes(store: Store) -> None:
+    log = EventLog(store)
+    await log.end([step(END)], {"state": "Completed"})
+    async with store.write() as connection:
+        await connection.exec_driver_sql("ALTER TABLE events RENAME outcome TO hidden")
+    assert await steps(log) == [END]
+    told = await log.told_of([("night-1", "r1")])
+    assert told["night-1", "r1"].end is not None
+
+
+async def test_forgotten_outcome_is_that_of_one_run(store: Store) -> None:
+    log, other = EventLog(store), step(END, subject("night-2"))
+    await log.end([step(END)], {"state": "Completed"})
+    await log.end([other], {"state": "Cancelled"})
+    await log.forget_outcome("night-1", "r1")
+    assert await log.end([step(END)], {}) is None
+    assert await log.end([other], {}) == {"state": "Cancelled"}
+
+
 async def test_end_of_which_nothing_was_decided_stays(store: Store) -> None:
     log = EventLog(store)
     await log.append(step(END))

@@ -6,11 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import func, select
 from temporalio.client import Client
 
 from taskfish.redfish.events import LoggedEvent
 from taskfish.redfish.task_events import END
 from taskfish.store.event_log import EventLog
+from taskfish.store.tables import events
 from tests.api.test_unreadable_tasks import strange_task
 from tests.conftest import KEY
 from tests.crashing_worker import PROGRAM
@@ -94,8 +96,8 @@ async def test_polled_change_is_told_in_order(bmc: House) -> None:
     assert (last.event.owner, last.event.resource_type) == ("admin", "Task")
     assert BMC in last.event.concerns
     assert [each.event.at for each in found] == sorted(each.event.at for each in found)
-    events = await history_of(bmc, accepted)
-    assert len(events) <= MOST_EVENTS, event_names(events)
+    history = await history_of(bmc, accepted)
+    assert len(history) <= MOST_EVENTS, event_names(history)
 
 
 async def test_removed_resource_is_told(bmc: House) -> None:
@@ -183,9 +185,19 @@ async def test_cancel_is_told(bmc: House) -> None:
 async def test_removal_is_told_after_the_end(bmc: House) -> None:
     accepted = await bmc.reset("bmc1.1")
     await bmc.ended(accepted)
+    assert await outcomes(bmc, accepted) == 1
     answer = await bmc.client.delete(accepted.json()["@odata.id"])
     assert answer.status_code == 204
     assert (await told(bmc, accepted))[-2:] == ["TaskCompletedOK", "TaskRemoved"]
+    assert await outcomes(bmc, accepted) == 0
+
+
+async def outcomes(house: House, accepted: httpx.Response) -> int:
+    """Return how many outcomes are kept of a task."""
+    its = events.c.task_id == accepted.json()["Id"]
+    kept = select(func.count(events.c.outcome)).where(its)
+    async with house.store.read() as connection:
+        return int((await connection.execute(kept)).scalar_one())
 
 
 async def test_killed_task_is_told_of_soon(bmc: House) -> None:

@@ -116,7 +116,8 @@ class EventReconciler:
         appended = 0
         for run, listed in unknown.items():
             try:
-                appended += run not in told and await self._tell(listed)
+                if run not in told or (told[run] and _is_killed(listed)):
+                    appended += await self._tell(listed)
             except UNREADABLE as error:
                 logger.warning("the end of %s cannot be told: %r", listed.id, error)
                 continue
@@ -139,7 +140,12 @@ class EventReconciler:
         if last.run_id != run.run_id and first_run_of(last) == first_run_of(run):
             return False
         end = await end_of(run)
-        if run.status is not WorkflowExecutionStatus.TERMINATED:
+        if not _is_killed(run):
             logger.info("the end of %s was not told by itself", listed.id)
         await self._event_log.append(end)
         return True
+
+
+def _is_killed(run: WorkflowExecution) -> bool:
+    """Say whether a run was terminated: maybe after it had told of another end."""
+    return run.status is WorkflowExecutionStatus.TERMINATED

@@ -7,7 +7,7 @@ from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionSta
 from activities.memos import request_in
 from taskfish.redfish.events import Event
 from taskfish.redfish.messages import task_message
-from taskfish.redfish.task_events import END, TaskSubject
+from taskfish.redfish.task_events import END, KILLED, TaskSubject
 from taskfish.temporal import TASK_OWNER, TASK_RESOURCES, TASK_TARGET
 
 _FAILED = WorkflowExecutionStatus.FAILED
@@ -41,7 +41,8 @@ async def end_of(run: WorkflowExecutionDescription) -> Event:
     key, text = _ENDS.get(run.status or _FAILED, _ENDS[_FAILED])
     message = task_message(key, run.id, text=text)
     ended_at = run.close_time or datetime.now(UTC)
-    return (await subject_of(run)).changed(END, message, ended_at)
+    step = KILLED if run.status is WorkflowExecutionStatus.TERMINATED else END
+    return (await subject_of(run)).changed(step, message, ended_at)
 
 
 def first_run_of(run: WorkflowExecutionDescription) -> str:

@@ -14,6 +14,7 @@ from taskfish.redfish.events import Event, LoggedEvent, TaskStep
 from taskfish.redfish.messages import Message
 from taskfish.redfish.task_events import (
     END,
+    KILLED,
     PROGRESS,
     REMOVED,
     progress_message,
@@ -26,6 +27,8 @@ Run = tuple[str, str]
 """Workflow id and run id."""
 _LOGGED = [column for column in events.c if column.name != "outcome"]
 """What readers of the log get: the outcomes are large, and for the tasks alone."""
+_IS_OWN = events.c.outcome.is_not(None).label("is_own")
+"""Whether an end is a task's own word: only that has an outcome."""
 _TOLD = [
     *(events.c.position, events.c.at, events.c.message),
     *(events.c.task_id, events.c.run_id, events.c.step),
@@ -60,8 +63,9 @@ class EventLog:
     async def append(self, *added: Event) -> None:
         """Append events, those of a task once: a step that is there stays as it is.
 
-        Nothing of a run comes after its end but its removal. What many ask for at once
-        is one transaction, which the cancel of one of them does not break off.
+        Nothing of a run comes after its end but its removal, and after an end of its
+        own word that it was killed before Temporal had taken that. What many ask for
+        at once is one transaction, which the cancel of one does not break off.
         """
         await self._appending.ask(added)
 
@@ -136,16 +140,19 @@ class EventLog:
         async with self._store.read() as connection:
             return int((await connection.execute(statement)).scalar() or 0)
 
-    async def ended(self, runs: Iterable[Run]) -> set[Run]:
-        """Return those of these runs whose end is in the log."""
+    async def ended(self, runs: Iterable[Run]) -> dict[Run, bool]:
+        """Return those of these runs whose end is in the log, and whether that end is
+        their own word: such a run may have been killed all the same.
+        """
         wanted = set(runs)
-        statement = select(events.c.task_id, events.c.run_id).where(
+        statement = select(events.c.task_id, events.c.run_id, _IS_OWN).where(
             events.c.task_id.in_({task_id for task_id, _ in wanted}),
-            events.c.step == END,
+            events.c.step.in_((END, KILLED)),
         )
         async with self._store.read() as connection:
-            rows = (await connection.execute(statement)).all()
-        return {(row.task_id, row.run_id) for row in rows} & wanted
+            rows = await connection.execute(statement.order_by(events.c.position))
+            found = {(row.task_id, row.run_id): row.is_own for row in rows}
+        return {run: is_own for run, is_own in found.items() if run in wanted}
 
     async def told_of(self, runs: Iterable[Run]) -> dict[Run, Told]:
         """Return what was told of each of these runs, in two queries."""
@@ -243,12 +250,11 @@ async def _told(
     if not runs:
         return told
     columns = (events.c.task_id, events.c.run_id, events.c.step, events.c.percent)
-    found = await connection.execute(
-        select(*columns).where(events.c.task_id.in_({task_id for task_id, _ in runs}))
-    )
+    of_task = events.c.task_id.in_({task_id for task_id, _ in runs})
+    found = await connection.execute(select(*columns, _IS_OWN).where(of_task))
     for row in found:
         step = TaskStep.model_validate(row._mapping)
-        told[_run(step)].add(step)
+        told[_run(step)].add(step, is_own_end=row.is_own)
     return told
 
 
@@ -258,10 +264,12 @@ class _Steps:
     def __init__(self) -> None:
         self._names: set[str] = set()
         self._furthest = 0
+        self._has_own_end = False
 
-    def add(self, step: TaskStep) -> None:
+    def add(self, step: TaskStep, *, is_own_end: bool = False) -> None:
         """Take a step that is in the log."""
         self._names.add(step.step)
+        self._has_own_end |= is_own_end
         self._furthest = max(self._furthest, step.percent or 0)
 
     def takes(self, step: TaskStep) -> bool:
@@ -277,7 +285,9 @@ class _Steps:
         """
         if step.step in self._names:
             return False
-        if END in self._names:
+        if step.step == KILLED and self._has_own_end:
+            return REMOVED not in self._names
+        if not self._names.isdisjoint((END, KILLED)):
             return step.step == REMOVED
         if not step.step.startswith(PROGRESS):
             return True
@@ -292,7 +302,7 @@ def _is_paused(told: Told) -> bool:
 def _with_message(told: Told, row: Any) -> Told:
     message = Message.model_validate(row["message"])
     update: dict[str, Any] = {"last": message}
-    if row["step"] == END:
+    if row["step"] in (END, KILLED):
         update["end"] = message
     if message.message_id.endswith(".TaskStarted"):
         update["started_at"] = row["at"]

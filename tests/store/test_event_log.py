@@ -13,7 +13,7 @@ from taskfish.errors import StoreUnavailableError
 from taskfish.redfish.events import Event, TaskStep, resource_created
 from taskfish.redfish.messages import task_message
 from taskfish.redfish.submitted_events import event_of_test
-from taskfish.redfish.task_events import END, REMOVED, TaskSubject
+from taskfish.redfish.task_events import END, KILLED, REMOVED, TaskSubject
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog, tell_within
 from tests.store.stores import KEYRING, opened, url_in
@@ -246,8 +246,26 @@ async def test_ended_runs_are_known(store: Store) -> None:
     log = EventLog(store)
     await log.append(step("state-1"), step(END, subject("night-2", "r9")))
     runs = [("night-1", "r1"), ("night-2", "r9"), ("night-2", "r1")]
-    assert await log.ended(runs) == {("night-2", "r9")}
-    assert await log.ended([]) == set()
+    assert await log.ended(runs) == {("night-2", "r9"): False}
+    assert await log.ended([]) == {}
+
+
+async def test_killing_comes_after_an_end_of_its_own_word(store: Store) -> None:
+    log, run = EventLog(store), ("night-1", "r1")
+    await log.end([step(END)], {"state": "Completed"})
+    assert await log.ended([run]) == {run: True}
+    await log.append(step(KILLED), step(KILLED), step("state-2"), step(REMOVED))
+    assert await steps(log) == [END, KILLED, REMOVED]
+    assert await log.ended([run]) == {run: False}
+
+
+async def test_killed_task_has_no_other_end(store: Store) -> None:
+    log, other = EventLog(store), subject("night-2")
+    await log.append(step(KILLED))
+    assert await log.end([step("made-0"), step(END)], {"state": "Completed"}) is None
+    await log.append(step(END, other))
+    await log.append(step(KILLED, other))
+    assert await steps(log) == [KILLED, END]
 
 
 def test_step_names_its_run() -> None:

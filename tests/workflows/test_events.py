@@ -10,9 +10,10 @@ from sqlalchemy import func, select
 from temporalio.client import Client
 
 from taskfish.redfish.events import LoggedEvent
-from taskfish.redfish.task_events import END
+from taskfish.redfish.task_events import END, KILLED
 from taskfish.store.event_log import EventLog
 from taskfish.store.tables import events
+from tests.api.governing import act
 from tests.api.test_unreadable_tasks import strange_task
 from tests.conftest import KEY
 from tests.crashing_worker import PROGRAM
@@ -74,7 +75,7 @@ async def ends(house: House, accepted: httpx.Response) -> list[str]:
 
 
 def _ends(logged: LoggedEvent) -> bool:
-    return logged.event.task is not None and logged.event.task.step == END
+    return logged.event.task is not None and logged.event.task.step in (END, KILLED)
 
 
 async def test_polled_change_is_told_in_order(bmc: House) -> None:
@@ -307,3 +308,32 @@ async def test_end_that_was_told_stays_the_end(
         task = await house.ended(accepted)
         assert task["TaskState"] == "Exception", words_of(task)
         assert await ends(house, accepted) == ["TaskAborted"]
+
+
+@pytest.mark.parametrize("by", ["Temporal", "the API", "its removal"])
+async def test_killing_is_told_last_of_a_task_that_told_of_its_end(
+    temporal: Client, temporal_address: str, tmp_path: Path, by: str
+) -> None:
+    """It is killed between the row and the commit of its workflow task."""
+    async with bmc_house(temporal, tmp_path, KEY) as house:
+        await house.stop_worker()
+        accepted = await house.reset("bmc1.1")
+        program = (*PROGRAM, "told")
+        async with worker_process(house, temporal_address, program) as worker:
+            assert await worker.ended() == -9, worker.said
+        assert await ends(house, accepted) == ["TaskCompletedOK"]
+        if by == "the API":
+            assert (await act(house, accepted, "Kill")).status_code == 204
+        else:
+            await house.workflow(accepted).terminate()
+        assert (await house.task(accepted))["TaskState"] == "Killed"
+        if by == "Temporal":
+            await house.start_worker()
+        if by == "its removal":
+            await house.client.delete(accepted.json()["@odata.id"])
+            await until_told(house, accepted, "TaskAborted", "TaskRemoved")
+        else:
+            await until_told(house, accepted, "TaskCompletedOK", "TaskAborted")
+        assert await ends(house, accepted) == ["TaskCompletedOK", "TaskAborted"]
+        last = [each for each in await rows(house, accepted) if _ends(each)][-1]
+        assert "was killed" in last.event.message.message

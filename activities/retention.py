@@ -10,6 +10,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.batches import in_batches
 from activities.errors import as_application_errors
 from activities.heartbeat import heartbeating
 from activities.memos import UNREADABLE
@@ -93,7 +94,7 @@ class RetentionActivities:
         """Remove them in Temporal's order, the last ended first: it knows no other."""
         removed = 0
         async with heartbeating():
-            async for batch in self._batches(wanted):
+            async for batch in in_batches(self._runs(wanted), AT_ONCE):
                 removing = (self._begin(*run) for run in batch)
                 removed += sum(await asyncio.gather(*removing))
         return removed
@@ -105,15 +106,6 @@ class RetentionActivities:
         except UNREADABLE as error:
             logger.warning("%s is not removed: %r", task_id, error)
             return False
-
-    async def _batches(self, wanted: EndedTasks) -> AsyncIterator[list[Run]]:
-        batch: list[Run] = []
-        async for run in self._runs(wanted):
-            batch.append(run)
-            if len(batch) == AT_ONCE:
-                yield batch
-                batch = []
-        yield batch
 
     async def _runs(self, wanted: EndedTasks) -> AsyncIterator[Run]:
         try:

@@ -1,6 +1,7 @@
 """What the event log is told of a task: each state once, in order, and its end."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from sqlalchemy import func, select
 from temporalio.client import Client
 
+from activities import event_reconciler
 from taskfish.redfish.events import LoggedEvent
 from taskfish.redfish.task_events import END, KILLED
-from taskfish.store.event_log import EventLog
+from taskfish.store.event_log import EventLog, Run
 from taskfish.store.tables import events
 from tests.api.governing import act
 from tests.api.test_unreadable_tasks import strange_task
@@ -240,6 +242,29 @@ async def test_killed_task_with_an_unreadable_memo_is_told_of(bmc: House) -> Non
             return "TaskAborted" in [key(e) for e in logged if e.event.origin == uri]
 
         await until(is_told)
+
+
+async def test_ends_are_looked_for_page_by_page(
+    bmc: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bmc.emulator.set_modes("bmc1", hang=True)
+    all_accepted = [await bmc.reset("bmc1.1") for _ in range(3)]
+    await bmc.stop_worker()
+    for accepted in all_accepted:
+        await bmc.workflow(accepted).terminate()
+    asked: list[int] = []
+    ended = EventLog.ended
+
+    async def note(self: EventLog, runs: Mapping[Run, object]) -> dict[Run, bool]:
+        asked.append(len(runs))
+        return await ended(self, runs)
+
+    monkeypatch.setattr(EventLog, "ended", note)
+    monkeypatch.setattr(event_reconciler, "PAGE_SIZE", 2)
+    await bmc.start_worker()
+    for accepted in all_accepted:
+        await until_told(bmc, accepted, "TaskAborted")
+    assert max(asked) <= 2
 
 
 async def test_earlier_run_of_a_reset_task_is_not_told_as_killed(bmc: House) -> None:

@@ -1,6 +1,7 @@
 """The event log (D9): appended in an order that all readers see, read by cursors."""
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from taskfish.redfish.events import Event, LoggedEvent, TaskStep
+from taskfish.redfish.events import Event, LoggedEvent, TaskStep, events_were_lost
 from taskfish.redfish.messages import Message
 from taskfish.redfish.task_events import (
     END,
@@ -22,6 +23,8 @@ from taskfish.redfish.task_events import (
 from taskfish.store.database import Store, serialized
 from taskfish.store.tables import events
 from taskfish.store.together import Together
+
+logger = logging.getLogger(__name__)
 
 Run = tuple[str, str]
 """Workflow id and run id."""
@@ -109,7 +112,10 @@ class EventLog:
         return None
 
     async def after(self, position: int, limit: int = 500) -> list[LoggedEvent]:
-        """Return the events behind a position, the oldest first."""
+        """Return the events behind a position, the oldest first.
+
+        In the place of one that cannot be read is that events were lost.
+        """
         statement = (
             select(*_LOGGED)
             .where(events.c.position > position)
@@ -334,8 +340,14 @@ def _row(event: Event, outcome: bytes | None) -> dict[str, Any]:
 
 
 def _logged(row: Any) -> LoggedEvent:
+    try:
+        return LoggedEvent(position=row["position"], event=_event(row))
+    except ValueError as error:
+        logger.warning("the event %s cannot be read: %s", row["position"], error)
+    return LoggedEvent(position=row["position"], event=events_were_lost())
+
+
+def _event(row: Any) -> Event:
     task = TaskStep.model_validate(row) if row["task_id"] is not None else None
-    event = {name: row[name] for name in Event.model_fields if name != "task"}
-    return LoggedEvent(
-        position=row["position"], event=Event.model_validate({**event, "task": task})
-    )
+    values = {name: row[name] for name in Event.model_fields if name != "task"}
+    return Event.model_validate({**values, "task": task})

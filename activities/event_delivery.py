@@ -186,6 +186,8 @@ class _Delivering:
         """Deliver the next events, or wait a moment for what is to be waited for."""
         if subscription.state == "Disabled":
             await self._wait("is suspended", A_LOOK)
+        elif not subscription.is_readable:
+            await self._wait("cannot read its subscription", A_LOOK)
         elif not await self._activities.is_enabled():
             await self._wait("waits until the EventService is enabled", A_LOOK)
         elif (left := _seconds_until(self.seen.retry_at)) > 0:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -12,10 +12,11 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.batches import in_batches
 from activities.heartbeat import heartbeating
+from activities.memos import UNREADABLE
 from activities.retention import TASKS_QUERY
 from activities.task_subjects import end_of, first_run_of, is_told_of
-from taskfish.errors import StoreUnavailableError
 from taskfish.store.event_log import EventLog, Run
 from taskfish.temporal import RPC_TIMEOUT
 
@@ -28,7 +29,7 @@ DELIVERIES_EVERY = 60.0
 OVERLAP = timedelta(minutes=1)
 """How late Temporal may list a run that was closed, at most."""
 A_FIRST_LOOK_BACK = timedelta(hours=1)
-_PAGE_SIZE = 1000
+PAGE_SIZE = 1000
 
 logger = logging.getLogger(__name__)
 
@@ -86,36 +87,54 @@ class EventReconciler:
         async with heartbeating(seen) as beat:
             while True:
                 began = datetime.now(UTC)
-                if time.monotonic() >= deliveries_due:
-                    deliveries_due = time.monotonic() + DELIVERIES_EVERY
-                    await self._deliver_all()
                 try:
+                    if time.monotonic() >= deliveries_due:
+                        deliveries_due = time.monotonic() + DELIVERIES_EVERY
+                        await self._deliver_all()
                     added = await self._look(seen.whole_until - OVERLAP)
                     seen = Reconciled(whole_until=began, appended=seen.appended + added)
-                except (RPCError, RuntimeError, StoreUnavailableError) as error:
-                    seen = seen.model_copy(update={"error": str(error)})
+                except Exception as error:  # whatever it is, the next look may do
+                    if repr(error) != seen.error:
+                        logger.warning("no ends of tasks are looked for: %r", error)
+                    seen = seen.model_copy(update={"error": repr(error)})
                 beat(seen)
                 await asyncio.sleep(EVERY)
 
     async def _look(self, since: datetime) -> int:
-        """Append the ends that are missing since a moment; return how many."""
+        """Append the ends that are missing since a moment; return how many.
+
+        Page by page: what a fault breaks off goes on behind the pages that were done.
+        """
         query = (
             f"{TASKS_QUERY} AND TaskQueue = '{self._task_queue}' "
             "AND ExecutionStatus != 'Running' "
             f"AND CloseTime >= '{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}'"
         )
         self._known = {run: at for run, at in self._known.items() if at >= since}
-        unknown: dict[Run, WorkflowExecution] = {}
-        async for listed in self._client.list_workflows(
-            query, page_size=_PAGE_SIZE, rpc_timeout=RPC_TIMEOUT
-        ):
-            if (listed.id, listed.run_id) not in self._known:
-                unknown[listed.id, listed.run_id] = listed
-        told = await self._event_log.ended(unknown)
+        found = self._client.list_workflows(
+            query, page_size=PAGE_SIZE, rpc_timeout=RPC_TIMEOUT
+        )
         appended = 0
-        for run, listed in unknown.items():
-            if run not in told:
-                appended += await self._tell(listed)
+        async for page in in_batches(found, PAGE_SIZE):
+            runs = {(listed.id, listed.run_id): listed for listed in page}
+            for known in runs.keys() & self._known.keys():
+                del runs[known]
+            appended += await self._tell_missing(runs, since)
+        return appended
+
+    async def _tell_missing(
+        self, runs: Mapping[Run, WorkflowExecution], since: datetime
+    ) -> int:
+        """Append the ends of these runs that are missing; return how many."""
+        told = await self._event_log.ended(runs)
+        appended = 0
+        for run, listed in runs.items():
+            try:
+                if run not in told or (told[run] and _is_killed(listed)):
+                    appended += await self._tell(listed)
+            except UNREADABLE as error:
+                logger.warning("the end of %s cannot be told: %r", listed.id, error)
+                continue
             self._known[run] = listed.close_time or since
         return appended
 
@@ -137,7 +156,12 @@ class EventReconciler:
         if not await is_told_of(run):
             return False
         end = await end_of(run)
-        if run.status is not WorkflowExecutionStatus.TERMINATED:
+        if not _is_killed(run):
             logger.info("the end of %s was not told by itself", listed.id)
         await self._event_log.append(end)
         return True
+
+
+def _is_killed(run: WorkflowExecution) -> bool:
+    """Say whether a run was terminated: maybe after it had told of another end."""
+    return run.status is WorkflowExecutionStatus.TERMINATED

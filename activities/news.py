@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from taskfish.errors import StoreUnavailableError
 from taskfish.redfish.source_events import task_name
 from taskfish.redfish.task import PluginTask
 from taskfish.store.tail import Tail
@@ -139,8 +138,8 @@ class NewsDesk:
                 async with self._news.hints(self._tail.look_now):
                     while self._is_needed:
                         await self._tail.beyond(self._position, LOOK_AT_LEAST)
-            except StoreUnavailableError as error:
-                logger.info("the news of sources are not read: %s", error)
+            except Exception as error:  # whatever it is, the next look may do
+                logger.warning("the news of sources are not read: %r", error)
                 await asyncio.sleep(AFTER_A_FAULT)
 
     async def _read_on(self) -> int:

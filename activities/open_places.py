@@ -10,8 +10,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.memos import request_in
 from taskfish.errors import TemporalUnavailableError
-from taskfish.redfish.task_memo import TASK_MEMO
 from taskfish.store.turns import Place, Turns
 from taskfish.temporal import RPC_TIMEOUT
 
@@ -26,8 +26,8 @@ _NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 async def is_open(client: Client, place: Place) -> bool:
     """Say whether the run that has a place is open, or may be about to start.
 
-    The task's newest run has it if its memo has the place's token. Raises
-    `TemporalUnavailableError`.
+    The task's newest run has it if its memo has the place's token, or cannot be read.
+    Raises `TemporalUnavailableError`.
     """
     is_young = datetime.now(UTC) - place.taken_at < LONGEST_START
     handle = client.get_workflow_handle(place.task_id)
@@ -37,15 +37,17 @@ async def is_open(client: Client, place: Place) -> bool:
         if isinstance(error, RPCError) and error.status in _NO_SUCH_RUN:
             return is_young
         raise TemporalUnavailableError("Temporal does not answer") from error
-    if await token_of(found) != place.token:
+    if await token_of(found) not in (place.token, None):
         return is_young
     return found.status is WorkflowExecutionStatus.RUNNING
 
 
-async def token_of(run: WorkflowExecutionDescription) -> str:
-    """Return the token of a run's start, which its rows have; "" without one."""
-    request = (await run.memo()).get(TASK_MEMO)
-    return str(request.get("token", "")) if isinstance(request, dict) else ""
+async def token_of(run: WorkflowExecutionDescription) -> str | None:
+    """Return the token of a run's start, which its rows have; "" without one, None if
+    its memo cannot be read.
+    """
+    request = await request_in(run)
+    return None if request is None else str(request.get("token", ""))
 
 
 class OpenPlaces:

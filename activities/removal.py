@@ -70,6 +70,7 @@ class TaskRemoval:
             await self._delete(task_id, run_id)
         first_run = run_id if run is None else first_run_of(run)
         await self._monitor_reads.forget((task_id, run_id))
+        await self._event_log.forget_outcome(task_id, run_id)
         if (
             newest is None
             or run_id == newest.run_id
@@ -77,7 +78,7 @@ class TaskRemoval:
         ):
             await self._forget(task_id, first_run)
             if run is not None:
-                await self._turns.leave(await token_of(run))
+                await self._turns.leave(await token_of(run) or "")
         return True
 
     async def _tell(self, run: WorkflowExecutionDescription) -> None:

@@ -1,6 +1,7 @@
 """Remove ended tasks: each after its time, or all that somebody wants gone."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
@@ -9,8 +10,10 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.batches import in_batches
 from activities.errors import as_application_errors
 from activities.heartbeat import heartbeating
+from activities.memos import UNREADABLE
 from activities.removal import TaskRemoval
 from taskfish.errors import TemporalUnavailableError
 from taskfish.store.monitor_reads import Run
@@ -27,6 +30,8 @@ TASKS_QUERY = (
 AT_ONCE = 8
 """Removals begun at once: Temporal has more to do than to delete."""
 PAGE_SIZE = 500
+
+logger = logging.getLogger(__name__)
 
 
 class EndedTasks(BaseModel):
@@ -89,19 +94,18 @@ class RetentionActivities:
         """Remove them in Temporal's order, the last ended first: it knows no other."""
         removed = 0
         async with heartbeating():
-            async for batch in self._batches(wanted):
-                removing = (self._removal.begin(*run) for run in batch)
+            async for batch in in_batches(self._runs(wanted), AT_ONCE):
+                removing = (self._begin(*run) for run in batch)
                 removed += sum(await asyncio.gather(*removing))
         return removed
 
-    async def _batches(self, wanted: EndedTasks) -> AsyncIterator[list[Run]]:
-        batch: list[Run] = []
-        async for run in self._runs(wanted):
-            batch.append(run)
-            if len(batch) == AT_ONCE:
-                yield batch
-                batch = []
-        yield batch
+    async def _begin(self, task_id: str, run_id: str) -> bool:
+        """Begin to remove one; one that cannot be read keeps no other here."""
+        try:
+            return await self._removal.begin(task_id, run_id)
+        except UNREADABLE as error:
+            logger.warning("%s is not removed: %r", task_id, error)
+            return False
 
     async def _runs(self, wanted: EndedTasks) -> AsyncIterator[Run]:
         try:

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 
+from activities.memos import request_in
 from taskfish.redfish.events import Event
 from taskfish.redfish.messages import task_message
-from taskfish.redfish.task_events import END, TaskSubject
-from taskfish.redfish.task_memo import TASK_MEMO
+from taskfish.redfish.task_events import END, KILLED, TaskSubject
 from taskfish.temporal import TASK_OWNER, TASK_RESOURCES, TASK_TARGET
 
 _FAILED = WorkflowExecutionStatus.FAILED
@@ -21,15 +21,16 @@ _ENDS: dict[WorkflowExecutionStatus, tuple[str, str | None]] = {
 
 
 async def subject_of(run: WorkflowExecutionDescription) -> TaskSubject:
-    """Return the subject of a run's events, as its workflow itself names it."""
+    """Return the subject of a run's events, as its workflow itself names it; only its
+    method is not known if the memo cannot be read.
+    """
     attributes = run.typed_search_attributes
-    request = (await run.memo()).get(TASK_MEMO)
-    method = request.get("method") if isinstance(request, dict) else None
+    request = await request_in(run) or {}
     return TaskSubject(
         task_id=run.id,
         run_id=run.run_id,
         owner=attributes.get(TASK_OWNER) or "",
-        method=str(method or ""),
+        method=str(request.get("method") or ""),
         uri=attributes.get(TASK_TARGET) or "",
         machines=tuple(attributes.get(TASK_RESOURCES) or ()),
     )
@@ -40,15 +41,16 @@ async def end_of(run: WorkflowExecutionDescription) -> Event:
     key, text = _ENDS.get(run.status or _FAILED, _ENDS[_FAILED])
     message = task_message(key, run.id, text=text)
     ended_at = run.close_time or datetime.now(UTC)
-    return (await subject_of(run)).changed(END, message, ended_at)
+    step = KILLED if run.status is WorkflowExecutionStatus.TERMINATED else END
+    return (await subject_of(run)).changed(step, message, ended_at)
 
 
 async def is_told_of(run: WorkflowExecutionDescription) -> bool:
     """Say whether anybody is told of a run: not of an adopted task that had ended
     before it was found.
     """
-    request = (await run.memo()).get(TASK_MEMO)
-    return not (isinstance(request, dict) and request.get("untold"))
+    request = await request_in(run) or {}
+    return not request.get("untold")
 
 
 def first_run_of(run: WorkflowExecutionDescription) -> str:

@@ -7,7 +7,7 @@ from api.gateway import Gateway
 from api.last_words import Killing, words_of_killed
 from api.task_view import TaskView
 from taskfish.errors import StoreUnavailableError
-from taskfish.redfish.task_events import END, TaskSubject
+from taskfish.redfish.task_events import KILLED, TaskSubject
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ async def tell_of_kill(gateway: Gateway, view: TaskView, by: str) -> None:
     )
     killing = Killing(by=by, percent=view.percent)
     words = words_of_killed(view.id, request, view.labels, killing)
-    event = subject.changed(END, words, datetime.now(UTC), view.percent)
+    event = subject.changed(KILLED, words, datetime.now(UTC), view.percent)
     try:
         await gateway.event_log.append(event)
     except StoreUnavailableError as error:

@@ -11,10 +11,11 @@ from typing import Any
 
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 
+from activities.memos import UNREADABLE
 from activities.progress import SUSPENDED_MEMO
 from api.last_words import Killing
 from api.task_labels import labels_of
-from api.task_reader import UNREADABLE, refusal_in
+from api.task_reader import refusal_in
 from api.task_view import (
     OpenMemo,
     TaskView,

@@ -12,6 +12,11 @@ from taskfish.store.subscriptions import Subscription
 
 SUBSCRIPTION_METHODS = ("GET", "HEAD", "PATCH", "DELETE")
 STREAM_METHODS = ("GET", "HEAD", "DELETE")
+_UNREADABLE = (
+    "Nothing is sent: what is kept of this subscription cannot be read with the keys "
+    "or the version of this service. Give its HttpHeaders anew, or delete it and "
+    "subscribe again."
+)
 
 
 def subscription_resource(subscription: Subscription) -> EventDestination:
@@ -26,7 +31,8 @@ def subscription_resource(subscription: Subscription) -> EventDestination:
         protocol="Redfish",
         subscription_type=subscription.kind,
         event_format_type=EVENT_FORMAT,
-        status=Status(state=subscription.state),
+        status=_status(subscription),
+        description=None if subscription.is_readable else _UNREADABLE,
     )
     if subscription.kind == "SSE":
         return shown
@@ -53,6 +59,12 @@ def subscription_resource(subscription: Subscription) -> EventDestination:
             },
         }
     )
+
+
+def _status(subscription: Subscription) -> Status:
+    if subscription.is_readable:
+        return Status(state=subscription.state)
+    return Status(state="UnavailableOffline", health="Critical")
 
 
 def subscription_response(

@@ -14,6 +14,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from activities.memos import UNREADABLE
 from activities.progress import SUSPENDED_MEMO, Progress
 from activities.retention import TASKS_QUERY
 from api.task_history import TaskHistory
@@ -32,7 +33,7 @@ from api.temporal_faults import (
     unavailable,
     unread,
 )
-from taskfish.errors import TaskGoneError, UndecryptableError
+from taskfish.errors import TaskGoneError
 from taskfish.redfish.messages import base_message
 from taskfish.redfish.task import Answer, TaskState
 from taskfish.redfish.verdicts import failed_answer
@@ -54,8 +55,6 @@ _UNTOLD = (TaskState.CANCELLED, TaskState.EXCEPTION)
 _IS_OPEN = "ExecutionStatus = 'Running'"
 _NO_REASON = "it gave no reason"
 """Why a source refuses in runs of an earlier version, which kept only that it did."""
-UNREADABLE = (KeyError, ValueError, RuntimeError, UndecryptableError)
-"""What is raised for a memo or a result of another version, key or program."""
 _WAITING_ACTIVITIES = ("await_completion", "await_turn", "await_reset")
 
 

@@ -18,6 +18,8 @@ from taskfish.redfish.messages import (
 )
 from taskfish.redfish.task import Answer, PluginTask, TaskReport, TaskState
 
+MAX_CREATED = 100
+"""How many created resources of one Task are kept: the first."""
 TASK_URI = re.compile(r".*/TaskService/Tasks/[^/?#]+(?:/SubTasks/[^/?#]+)?/?")
 _OF_TASKS = re.compile(r"/taskmon/|/TaskService/", re.IGNORECASE)
 _STATES = {state.lower(): state for state in TaskState} | {
@@ -117,10 +119,14 @@ def _task_report(body: dict[str, JsonValue], answer: Answer) -> TaskReport:
     state = _state(body.get("TaskState"), found)
     created = tuple(_created(body.get("Links")))
     messages = _with_verdict(found, body, state)
+    percent = _percent(body.get("PercentComplete"), state)
+    if len(created) > MAX_CREATED:
+        messages = (_too_many(body, percent, len(created)), *messages)
+        created = created[:MAX_CREATED]
     ended = state.ended
     return TaskReport(
         state=state,
-        percent=_percent(body.get("PercentComplete"), state),
+        percent=percent,
         messages=messages,
         created=created,
         started=_moment(body.get("StartTime")),
@@ -220,6 +226,13 @@ def _created(links: JsonValue) -> Iterable[str]:
         uri = resource.get("@odata.id") if isinstance(resource, dict) else None
         if isinstance(uri, str):
             yield uri
+
+
+def _too_many(body: dict[str, JsonValue], percent: int | None, number: int) -> Message:
+    """Say that not all that a task has created is kept."""
+    text = f"It has created {number} resources; only the first {MAX_CREATED} are kept."
+    name = str(body.get("Id") or body.get("Name") or "")
+    return task_message("TaskProgressChanged", name, str(percent or 0), text=text)
 
 
 def _text(value: JsonValue) -> str | None:

@@ -58,6 +58,7 @@ class EventService(Resource):
 class EventDestination(Resource):
     """EventDestination v1.16. Its HttpHeaders are always empty in answers."""
 
+    description: str | None = None
     destination: str
     context: str
     protocol: str

@@ -16,7 +16,8 @@ from taskfish.redfish.messages import Message, task_message
 from taskfish.redfish.resources import TASKS
 from taskfish.redfish.task import Outcome, TaskState
 
-END, REMOVED = "end", "removed"
+END, KILLED, REMOVED = "end", "killed", "removed"
+"""A killed task may have told of its end already: that it was killed comes last."""
 PROGRESS = "percent-"
 """What the steps of a task's progress begin with."""
 _BEGUN = (TaskState.STARTING, TaskState.RUNNING, TaskState.SERVICE)

@@ -143,7 +143,7 @@ class SteadyConnection(AsyncConnection):
 
     async def execute(self, *args: Any, **options: Any) -> CursorResult[Any]:
         """Execute a statement, and only then be cancelled."""
-        return await _steady(super().execute(*args, **options))
+        return await steady(super().execute(*args, **options))
 
 
 @asynccontextmanager
@@ -164,16 +164,16 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 async def _transaction(connection: AsyncConnection) -> AsyncIterator[None]:
     """Commit at the end, or roll back on any error, also on a cancel."""
     transaction = connection.begin()
-    await _steady(transaction.start())
+    await steady(transaction.start())
     try:
         yield
     except BaseException:
         await _whole(transaction.rollback())
         raise
-    await _steady(transaction.commit())
+    await steady(transaction.commit())
 
 
-async def _steady(call: Awaitable[Result]) -> Result:
+async def steady(call: Awaitable[Result]) -> Result:
     """Await a call to its end, and only then be cancelled."""
     result, cancelled = await _whole(call)
     if cancelled:

@@ -1,19 +1,21 @@
 """The event log (D9): appended in an order that all readers see, read by cursors."""
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from taskfish.redfish.events import Event, LoggedEvent, TaskStep
+from taskfish.redfish.events import Event, LoggedEvent, TaskStep, events_were_lost
 from taskfish.redfish.messages import Message
 from taskfish.redfish.task_events import (
     END,
+    KILLED,
     PROGRESS,
     REMOVED,
     progress_message,
@@ -22,8 +24,18 @@ from taskfish.store.database import Store, serialized
 from taskfish.store.tables import events
 from taskfish.store.together import Together
 
+logger = logging.getLogger(__name__)
+
 Run = tuple[str, str]
 """Workflow id and run id."""
+_LOGGED = [column for column in events.c if column.name != "outcome"]
+"""What readers of the log get: the outcomes are large, and for the tasks alone."""
+_IS_OWN = events.c.outcome.is_not(None).label("is_own")
+"""Whether an end is a task's own word: only that has an outcome."""
+_TOLD = [
+    *(events.c.position, events.c.at, events.c.message),
+    *(events.c.task_id, events.c.run_id, events.c.step),
+]
 
 
 class Told(BaseModel):
@@ -54,8 +66,9 @@ class EventLog:
     async def append(self, *added: Event) -> None:
         """Append events, those of a task once: a step that is there stays as it is.
 
-        Nothing of a run comes after its end but its removal. What many ask for at once
-        is one transaction, which the cancel of one of them does not break off.
+        Nothing of a run comes after its end but its removal, and after an end of its
+        own word that it was killed before Temporal had taken that. What many ask for
+        at once is one transaction, which the cancel of one does not break off.
         """
         await self._appending.ask(added)
 
@@ -99,9 +112,12 @@ class EventLog:
         return None
 
     async def after(self, position: int, limit: int = 500) -> list[LoggedEvent]:
-        """Return the events behind a position, the oldest first."""
+        """Return the events behind a position, the oldest first.
+
+        In the place of one that cannot be read is that events were lost.
+        """
         statement = (
-            select(events)
+            select(*_LOGGED)
             .where(events.c.position > position)
             .order_by(events.c.position)
             .limit(limit)
@@ -130,16 +146,19 @@ class EventLog:
         async with self._store.read() as connection:
             return int((await connection.execute(statement)).scalar() or 0)
 
-    async def ended(self, runs: Iterable[Run]) -> set[Run]:
-        """Return those of these runs whose end is in the log."""
+    async def ended(self, runs: Iterable[Run]) -> dict[Run, bool]:
+        """Return those of these runs whose end is in the log, and whether that end is
+        their own word: such a run may have been killed all the same.
+        """
         wanted = set(runs)
-        statement = select(events.c.task_id, events.c.run_id).where(
+        statement = select(events.c.task_id, events.c.run_id, _IS_OWN).where(
             events.c.task_id.in_({task_id for task_id, _ in wanted}),
-            events.c.step == END,
+            events.c.step.in_((END, KILLED)),
         )
         async with self._store.read() as connection:
-            rows = (await connection.execute(statement)).all()
-        return {(row.task_id, row.run_id) for row in rows} & wanted
+            rows = await connection.execute(statement.order_by(events.c.position))
+            found = {(row.task_id, row.run_id): row.is_own for row in rows}
+        return {run: is_own for run, is_own in found.items() if run in wanted}
 
     async def told_of(self, runs: Iterable[Run]) -> dict[Run, Told]:
         """Return what was told of each of these runs, in two queries."""
@@ -156,7 +175,8 @@ class EventLog:
             .where(of_task, events.c.percent.is_not(None))
             .group_by(events.c.task_id, events.c.run_id)
         )
-        others = select(events).where(of_task, ~is_progress).order_by(events.c.position)
+        is_other = of_task & ~is_progress
+        others = select(*_TOLD).where(is_other).order_by(events.c.position)
         async with self._store.read() as connection:
             furthest = (await connection.execute(progress)).all()
             rows = (await connection.execute(others)).all()
@@ -175,6 +195,15 @@ class EventLog:
                     update["last"] = progress_message(row.task_id, row.percent)
                 told[run] = told[run].model_copy(update=update)
         return told
+
+    async def forget_outcome(self, task_id: str, run_id: str) -> None:
+        """Forget what a run has come to, which is removed and needs it no more."""
+        its = (events.c.task_id == task_id) & (events.c.run_id == run_id)
+        has_one = events.c.outcome.is_not(None)
+        async with self._store.write() as connection:
+            await connection.execute(
+                update(events).where(its, has_one).values(outcome=None)
+            )
 
     async def prune(self, before: datetime, keep: int) -> None:
         """Forget events from before a moment, and all but the newest `keep`.
@@ -201,12 +230,11 @@ async def append_within(
     (`serialized`); `outcome` is for the one that ends a task.
     """
     told = await _told(connection, {_run(e.task) for e in added if e.task is not None})
-    rows = []
-    for event in added:
-        if event.task is None or _is_new(event.task, told[_run(event.task)]):
-            rows.append(_row(event, outcome))
-            if event.task is not None:
-                told[_run(event.task)].append(event.task)
+    rows = [
+        _row(event, outcome)
+        for event in added
+        if event.task is None or told[_run(event.task)].takes(event.task)
+    ]
     if rows:
         await connection.execute(insert(events), rows)
 
@@ -222,33 +250,54 @@ async def tell_within(connection: AsyncConnection, *told: Event) -> None:
 
 async def _told(
     connection: AsyncConnection, runs: set[Run]
-) -> defaultdict[Run, list[TaskStep]]:
+) -> defaultdict[Run, "_Steps"]:
     """Return the steps of these runs that are in the log."""
-    told: defaultdict[Run, list[TaskStep]] = defaultdict(list)
+    told: defaultdict[Run, _Steps] = defaultdict(_Steps)
     if not runs:
         return told
     columns = (events.c.task_id, events.c.run_id, events.c.step, events.c.percent)
-    found = await connection.execute(
-        select(*columns).where(events.c.task_id.in_({task_id for task_id, _ in runs}))
-    )
+    of_task = events.c.task_id.in_({task_id for task_id, _ in runs})
+    found = await connection.execute(select(*columns, _IS_OWN).where(of_task))
     for row in found:
         step = TaskStep.model_validate(row._mapping)
-        told[_run(step)].append(step)
+        told[_run(step)].add(step, is_own_end=row.is_own)
     return told
 
 
-def _is_new(step: TaskStep, told: Sequence[TaskStep]) -> bool:
-    """Say whether a step may be appended: not twice, not behind the end, and none that
-    goes back.
-    """
-    if any(each.step == step.step for each in told):
-        return False
-    if any(each.step == END for each in told):
-        return step.step == REMOVED
-    if not step.step.startswith(PROGRESS):
-        return True
-    furthest = max((each.percent or 0 for each in told), default=0)
-    return step.percent is not None and step.percent > furthest
+class _Steps:
+    """The steps of one run, and how far it is by them."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._furthest = 0
+        self._has_own_end = False
+
+    def add(self, step: TaskStep, *, is_own_end: bool = False) -> None:
+        """Take a step that is in the log."""
+        self._names.add(step.step)
+        self._has_own_end |= is_own_end
+        self._furthest = max(self._furthest, step.percent or 0)
+
+    def takes(self, step: TaskStep) -> bool:
+        """Take a step if it may be appended, and say whether it may."""
+        is_new = self._is_new(step)
+        if is_new:
+            self.add(step)
+        return is_new
+
+    def _is_new(self, step: TaskStep) -> bool:
+        """Say whether a step may be appended: not twice, not behind the end, and none
+        that goes back.
+        """
+        if step.step in self._names:
+            return False
+        if step.step == KILLED and self._has_own_end:
+            return REMOVED not in self._names
+        if not self._names.isdisjoint((END, KILLED)):
+            return step.step == REMOVED
+        if not step.step.startswith(PROGRESS):
+            return True
+        return step.percent is not None and step.percent > self._furthest
 
 
 def _is_paused(told: Told) -> bool:
@@ -259,7 +308,7 @@ def _is_paused(told: Told) -> bool:
 def _with_message(told: Told, row: Any) -> Told:
     message = Message.model_validate(row["message"])
     update: dict[str, Any] = {"last": message}
-    if row["step"] == END:
+    if row["step"] in (END, KILLED):
         update["end"] = message
     if message.message_id.endswith(".TaskStarted"):
         update["started_at"] = row["at"]
@@ -291,8 +340,14 @@ def _row(event: Event, outcome: bytes | None) -> dict[str, Any]:
 
 
 def _logged(row: Any) -> LoggedEvent:
+    try:
+        return LoggedEvent(position=row["position"], event=_event(row))
+    except ValueError as error:
+        logger.warning("the event %s cannot be read: %s", row["position"], error)
+    return LoggedEvent(position=row["position"], event=events_were_lost())
+
+
+def _event(row: Any) -> Event:
     task = TaskStep.model_validate(row) if row["task_id"] is not None else None
-    event = {name: row[name] for name in Event.model_fields if name != "task"}
-    return LoggedEvent(
-        position=row["position"], event=Event.model_validate({**event, "task": task})
-    )
+    values = {name: row[name] for name in Event.model_fields if name != "task"}
+    return Event.model_validate({**values, "task": task})

@@ -1,6 +1,7 @@
 """Who gets events: EventDestinations, and open streams while they are open (D9)."""
 
 import json
+import logging
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -8,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from taskfish.errors import UndecryptableError
 from taskfish.redfish.event_filters import EventFilter
 from taskfish.redfish.events import Event
 from taskfish.store.database import Store, serialized
@@ -24,11 +26,14 @@ RetryPolicy = Literal[
 ]
 """EventDestination.DeliveryRetryPolicy."""
 
+logger = logging.getLogger(__name__)
+
 
 class Subscription(BaseModel):
     """One subscription. `cursor` is the position of the last event that it got, or
     needs no more; `heartbeat_minutes` is None without a heartbeat; `revision` tells two
-    versions apart. `http_headers` are secret.
+    versions apart. `http_headers` are secret. One that is not `is_readable` has lost
+    its `http_headers` to another key, or its `filters` to another version.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +54,7 @@ class Subscription(BaseModel):
     seen_at: datetime | None = None
     revision: int = 1
     created_at: datetime
+    is_readable: bool = True
 
 
 class Subscriptions:
@@ -121,7 +127,7 @@ class Subscriptions:
             row_of_new = self._row(new)
             values = {name: row_of_new[name] for name in changed}
             await connection.execute(update(subscriptions).where(its).values(values))
-        return new
+        return self._subscription({**row._mapping, **values})
 
     async def revisions(self) -> dict[str, int]:
         """Return the revision of each subscription, by its id."""
@@ -196,11 +202,27 @@ class Subscriptions:
     def _row(self, one: Subscription) -> dict[str, Any]:
         headers = json.dumps(one.http_headers).encode()
         return {
-            **one.model_dump(exclude={"filters", "http_headers"}),
+            **one.model_dump(exclude={"filters", "http_headers", "is_readable"}),
             "filters": one.filters.model_dump(mode="json", exclude_defaults=True),
             "http_headers": self._store.keyring.seal(headers),
         }
 
     def _subscription(self, row: Any) -> Subscription:
-        headers = json.loads(self._store.keyring.open(row["http_headers"]))
-        return Subscription.model_validate({**row, "http_headers": headers})
+        """Return a row's subscription, and as much as can be read of a bad one."""
+        found: dict[str, Any] = {**row, "http_headers": {}}
+        try:
+            sealed = row["http_headers"]
+            found["http_headers"] = json.loads(self._store.keyring.open(sealed))
+            return Subscription.model_validate(found)
+        except (UndecryptableError, ValueError) as error:
+            logger.warning("the subscription %s cannot be read: %s", row["id"], error)
+        found |= {"filters": _filters(row["filters"]), "is_readable": False}
+        return Subscription.model_validate(found)
+
+
+def _filters(kept: Any) -> EventFilter:
+    """Return the filters in a row, none for those of another version."""
+    try:
+        return EventFilter.model_validate(kept)
+    except ValueError:
+        return EventFilter()

@@ -5,10 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from taskfish.errors import StoreUnavailableError
-
 POLL = 0.05
 """Seconds between two looks, while anybody waits."""
+AFTER_A_FAULT = 1.0
+"""Seconds between two looks after one that has failed."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Tail:
     async def beyond(self, position: int, seconds: float) -> bool:
         """Wait until there is a row behind a position, for so many seconds at most.
 
-        Returns whether there is one. While the store does not answer there is none.
+        Returns whether there is one. While a look fails there is none.
         """
         self._waiting += 1
         try:
@@ -54,15 +54,17 @@ class Tail:
     async def _look(self) -> None:
         while self._waiting:
             self._hinted.clear()
+            pause = POLL
             try:
                 found = await self._newest()
-            except StoreUnavailableError as error:
-                logger.info("new rows are not seen: %s", error)
+            except Exception as error:  # whatever it is, the next look may do
+                logger.warning("new rows are not seen: %r", error)
+                pause = AFTER_A_FAULT
             else:
                 if found > self._position:
                     async with self._moved:
                         self._position = found
                         self._moved.notify_all()
             with suppress(TimeoutError):
-                async with asyncio.timeout(POLL):
+                async with asyncio.timeout(pause):
                     await self._hinted.wait()

@@ -1,8 +1,10 @@
 """Make one transaction of what many ask for at the same time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
+
+from taskfish.store.database import steady
 
 Asked = TypeVar("Asked")
 
@@ -21,14 +23,19 @@ class Together(Generic[Asked]):
     async def ask(self, asked: Asked) -> None:
         """Have it done, and wait for that; raise what doing it raises.
 
-        The cancel of one who asks does not break off what others have asked for.
+        The cancel of one who asks does not break off what others have asked for; what
+        is not begun by then is not done.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, done))
-        async with self._doing:
-            batch, self._waiting = self._waiting, []
-            if batch:
-                await _to_its_end(self._do_all(batch))
+        try:
+            async with self._doing:
+                batch, self._waiting = self._waiting, []
+                if batch:
+                    await steady(self._do_all(batch))
+        except asyncio.CancelledError:
+            self._waiting = [each for each in self._waiting if each[1] is not done]
+            raise
         await done
 
     async def _do_all(
@@ -47,13 +54,3 @@ class Together(Generic[Asked]):
                 done.set_result(None)
             else:
                 done.set_exception(failure)
-
-
-async def _to_its_end(call: Coroutine[None, None, None]) -> None:
-    """Await a call to its end, and only then be cancelled."""
-    task = asyncio.create_task(call)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise

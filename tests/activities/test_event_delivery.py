@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import update
 
 from activities.event_delivery import Delivery
+from taskfish.encryption import Keyring, generate_key
 from taskfish.redfish.event_batches import MOST_BYTES, MOST_EVENTS
 from taskfish.redfish.event_filters import EventFilter
 from taskfish.redfish.messages import task_message
 from taskfish.store.accounts import Account
+from taskfish.store.tables import subscriptions
 from tests.activities.deliveries import Office, open_office, progress
 from tests.cli.certificates import write_pair
 from tests.store.stores import opened
@@ -331,6 +335,21 @@ async def test_change_of_filters_is_noticed(office: Office, listener: Listener) 
         await office.tell(20)
         await until(lambda: under.seen.cursor == 2)
     assert percents(listener) == [10]
+
+
+async def test_unreadable_subscription_is_waited_for(
+    office: Office, listener: Listener
+) -> None:
+    subscription = await office.subscribe(listener)
+    sealed = Keyring([SecretStr(generate_key())]).seal(b"{}")
+    async with office.store.write() as connection:
+        await connection.execute(update(subscriptions).values(http_headers=sealed))
+    async with office.delivering(subscription) as delivery:
+        await office.tell(1)
+        await until(lambda: delivery.seen.status == "cannot read its subscription")
+        assert listener.keys == []
+        await office.subscriptions.change(subscription.id, http_headers={})
+        await listener.until(1)
 
 
 async def test_delivery_ends_with_its_subscription(

@@ -1,6 +1,7 @@
 """One loop reads the news of sources, and wakes those whom they are about."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,33 @@ async def test_each_news_is_heard_once(store: Store, desk: NewsDesk) -> None:
             assert await listening.heard(SOON)
             listening.begin()
         assert not await listening.heard(AT_ONCE)
+
+
+class Faulty(TaskNews):
+    """News of which the first hints fail, as nobody has thought of."""
+
+    faults = 1
+
+    @asynccontextmanager
+    async def hints(self, hint: Callable[[], None]) -> AsyncIterator[None]:
+        """Fail, or give the hints."""
+        if self.faults:
+            self.faults -= 1
+            raise KeyError("what")
+        async with super().hints(hint):
+            yield
+
+
+async def test_unexpected_fault_is_told_of_and_ends_no_reading(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = NewsDesk(Faulty(store))
+    with desk.listening(TASK) as listening:
+        listening.listen_to("one")
+        await TaskNews(store).tell("one", ["t1"])
+        assert await listening.heard(SOON)
+    assert "KeyError('what')" in caplog.text
+    await desk.close()
 
 
 async def test_news_that_were_forgotten_again_stop_nothing(

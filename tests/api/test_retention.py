@@ -21,6 +21,7 @@ from temporalio.testing import ActivityEnvironment
 from activities import retention
 from activities.removal import TaskRemoval
 from activities.retention import RetentionActivities
+from taskfish.errors import UndecryptableError
 from taskfish.store.event_log import EventLog
 from taskfish.store.journal import Journal, JournalEntry, JournalKey
 from taskfish.store.monitor_reads import MonitorReads
@@ -31,6 +32,7 @@ from taskfish.store.turns import Turns
 from taskfish.temporal import TASK_SOURCE
 from tests.api.answers import members, message_keys
 from tests.api.test_service import without_temporal
+from tests.api.test_unreadable_tasks import strange_task, until_listed
 from tests.conftest import KEY
 from tests.house import SOURCES, TASKS, House
 from tests.plugins.faulty_socket import refused
@@ -216,6 +218,30 @@ async def test_sweep_goes_on_until_nothing_is_left(
     monkeypatch.setattr(retention, "PAGE_SIZE", 1)
     assert await swept(house) >= 3
     await until(lambda: all_gone(house, *tasks))
+
+
+async def test_sweep_takes_unreadable_tasks_and_those_beside_them(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = await ended(house)
+    task_id, _ = await run_of(house, accepted)
+    begin = TaskRemoval.begin
+
+    async def begin_others(self: TaskRemoval, name: str, run_id: str) -> bool:
+        if name == task_id:
+            raise UndecryptableError("of another key")
+        return await begin(self, name, run_id)
+
+    async with strange_task(house, "another key") as strange:
+        await strange.terminate()
+        await until_listed(house, strange.id)
+        other = await ended(house)
+        monkeypatch.setattr(TaskRemoval, "begin", begin_others)
+        uri = f"{TASKS}/{strange.id}"
+        while (await house.client.get(uri)).status_code != 404:
+            await swept(house)
+        await until(lambda: is_gone(house, other))
+    assert not await is_gone(house, accepted)
 
 
 async def test_interrupted_sweep_is_made_up_for(house: House) -> None:

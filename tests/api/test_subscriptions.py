@@ -7,9 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import update
 
+from taskfish.encryption import Keyring, generate_key
 from taskfish.redfish.events import Event, resource_created
 from taskfish.store.subscriptions import Subscription, Subscriptions
+from taskfish.store.tables import subscriptions
 from tests.api.accounts import account
 from tests.api.answers import members, message_keys
 from tests.api.events import (
@@ -373,6 +377,29 @@ async def test_one_of_two_changes_of_a_version_wins(house: House) -> None:
     assert sorted(each.status_code for each in answers) == [200] + [412] * 5
     assert (await house.client.delete(uri, headers=headers)).status_code == 412
     assert (await house.client.get(uri)).status_code == 200
+
+
+async def test_unreadable_one_says_so_and_can_be_removed(house: House) -> None:
+    made, other = await subscribed(house), await subscribed(house)
+    await seal_with_another_key(house, made)
+    assert members(await house.client.get(SUBSCRIPTIONS)) == [
+        each.json()["@odata.id"] for each in (made, other)
+    ]
+    uri = made.json()["@odata.id"]
+    shown = (await house.client.get(uri)).json()
+    assert shown["Status"] == {"State": "UnavailableOffline", "Health": "Critical"}
+    assert "cannot be read" in shown["Description"]
+    assert "Description" not in other.json()
+    assert (await house.client.delete(uri)).status_code == 204
+    assert (await house.client.get(uri)).status_code == 404
+
+
+async def seal_with_another_key(house: House, answer: httpx.Response) -> None:
+    """Make a subscription's headers what no key of this gateway opens."""
+    sealed = Keyring([SecretStr(generate_key())]).seal(b"{}")
+    its = update(subscriptions).where(subscriptions.c.id == answer.json()["Id"])
+    async with house.store.write() as connection:
+        await connection.execute(its.values(http_headers=sealed))
 
 
 async def test_subscription_that_is_gone_is_not_found(house: House) -> None:

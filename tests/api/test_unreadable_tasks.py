@@ -34,9 +34,9 @@ MEMOS: dict[str, dict[str, Any]] = {
 
 @asynccontextmanager
 async def strange_task(
-    house: House, memo: str, state: str = "Running"
+    house: House, memo: str, state: str = "Running", task_queue: str | None = None
 ) -> AsyncIterator[WorkflowHandle[Any, Any]]:
-    """Give a run with the labels of a task, which no worker takes up."""
+    """Give a run with the labels of a task; without a queue no worker takes it up."""
     client, config = house.temporal, house.temporal.config()
     if memo == "another key":
         config["data_converter"] = data_converter(Keyring([_another_key()]))
@@ -46,7 +46,7 @@ async def strange_task(
     handle = await client.start_workflow(
         "ComputerSystem.Reset",
         id=f"Strange-{uuid.uuid4()}",
-        task_queue=f"nobody-{uuid.uuid4()}",
+        task_queue=task_queue or f"nobody-{uuid.uuid4()}",
         memo=MEMOS[memo],
         search_attributes=TypedSearchAttributes(
             [SearchAttributePair(key, value) for key, value in labels.items()]
@@ -55,7 +55,8 @@ async def strange_task(
     try:
         yield handle
     finally:
-        await house.client.delete(f"{TASKS}/{handle.id}")
+        answer = await house.client.delete(f"{TASKS}/{handle.id}")
+        assert answer.status_code in (202, 204, 404), answer.text
 
 
 async def until_listed(house: House, *task_ids: str) -> None:

@@ -142,6 +142,16 @@ def test_ended_task_stands_for_a_final_answer(
     assert (report.state, report.answer.status) == (state, status)
 
 
+def test_of_very_many_created_resources_the_first_are_kept() -> None:
+    uris = [f"/v/{number}" for number in range(5000)]
+    links: JsonValue = {"CreatedResources": [{"@odata.id": uri} for uri in uris]}
+    body: JsonValue = {"TaskState": "Completed", "Links": links}
+    report = reports.report_of(Answer(status=200, body=body))
+    assert report.created == tuple(uris[: reports.MAX_CREATED])
+    assert "5000 resources" in report.messages[0].message
+    assert report.state is TaskState.COMPLETED
+
+
 def test_created_resource_makes_201_with_location() -> None:
     links: JsonValue = {"CreatedResources": [{"@odata.id": "/v/1"}, "bad", {"x": 1}]}
     body: JsonValue = {"TaskState": "Completed", "Links": links}

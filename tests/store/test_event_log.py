@@ -1,6 +1,7 @@
 """The event log: each step once, in order, whoever appends; pruned by age and size."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from taskfish.errors import StoreUnavailableError
 from taskfish.redfish.events import Event, TaskStep, resource_created
 from taskfish.redfish.messages import task_message
 from taskfish.redfish.submitted_events import event_of_test
-from taskfish.redfish.task_events import END, REMOVED, TaskSubject
+from taskfish.redfish.task_events import END, KILLED, REMOVED, TaskSubject
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog, tell_within
 from tests.store.stores import KEYRING, opened, url_in
@@ -89,6 +90,15 @@ async def test_progress_goes_forward(store: Store) -> None:
     assert await steps(log) == ["percent-10", "percent-40", "percent-41"]
 
 
+async def test_a_run_of_many_steps_is_appended_soon(store: Store) -> None:
+    log = EventLog(store)
+    many = [step(f"made-{number}") for number in range(12_000)]
+    began = time.process_time()
+    await log.append(*many, step(END))
+    assert time.process_time() - began < 10
+    assert len(await steps(log, 12_000)) == 1
+
+
 async def test_only_its_removal_comes_after_the_end(store: Store) -> None:
     log = EventLog(store)
     await log.append(step("state-1"), step(END), step("state-2"))
@@ -102,6 +112,25 @@ async def test_end_that_was_decided_is_returned(store: Store) -> None:
     decided = await other.end([step(END)], {"state": "Cancelled"})
     assert decided == {"state": "Completed"}
     assert await steps(log) == [END]
+
+
+async def test_readers_need_no_outcomes(store: Store) -> None:
+    log = EventLog(store)
+    await log.end([step(END)], {"state": "Completed"})
+    async with store.write() as connection:
+        await connection.exec_driver_sql("ALTER TABLE events RENAME outcome TO hidden")
+    assert await steps(log) == [END]
+    told = await log.told_of([("night-1", "r1")])
+    assert told["night-1", "r1"].end is not None
+
+
+async def test_forgotten_outcome_is_that_of_one_run(store: Store) -> None:
+    log, other = EventLog(store), step(END, subject("night-2"))
+    await log.end([step(END)], {"state": "Completed"})
+    await log.end([other], {"state": "Cancelled"})
+    await log.forget_outcome("night-1", "r1")
+    assert await log.end([step(END)], {}) is None
+    assert await log.end([other], {}) == {"state": "Cancelled"}
 
 
 async def test_end_of_which_nothing_was_decided_stays(store: Store) -> None:
@@ -217,8 +246,26 @@ async def test_ended_runs_are_known(store: Store) -> None:
     log = EventLog(store)
     await log.append(step("state-1"), step(END, subject("night-2", "r9")))
     runs = [("night-1", "r1"), ("night-2", "r9"), ("night-2", "r1")]
-    assert await log.ended(runs) == {("night-2", "r9")}
-    assert await log.ended([]) == set()
+    assert await log.ended(runs) == {("night-2", "r9"): False}
+    assert await log.ended([]) == {}
+
+
+async def test_killing_comes_after_an_end_of_its_own_word(store: Store) -> None:
+    log, run = EventLog(store), ("night-1", "r1")
+    await log.end([step(END)], {"state": "Completed"})
+    assert await log.ended([run]) == {run: True}
+    await log.append(step(KILLED), step(KILLED), step("state-2"), step(REMOVED))
+    assert await steps(log) == [END, KILLED, REMOVED]
+    assert await log.ended([run]) == {run: False}
+
+
+async def test_killed_task_has_no_other_end(store: Store) -> None:
+    log, other = EventLog(store), subject("night-2")
+    await log.append(step(KILLED))
+    assert await log.end([step("made-0"), step(END)], {"state": "Completed"}) is None
+    await log.append(step(END, other))
+    await log.append(step(KILLED, other))
+    assert await steps(log) == [KILLED, END]
 
 
 def test_step_names_its_run() -> None:

@@ -1,8 +1,12 @@
 """Readers near the end of the log share one reading; those behind do it themselves."""
 
+import pytest
+from sqlalchemy import update
+
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
 from taskfish.store.log_end import LogEnd
+from taskfish.store.tables import events
 from tests.activities.deliveries import progress
 
 SOON = 5.0
@@ -39,6 +43,22 @@ async def test_reader_far_behind_gets_everything_in_order(store: Store) -> None:
     assert await positions(end, 0, limit=3) == [1, 2, 3]
     for position in range(7):
         assert await positions(end, position) == list(range(position + 1, 8))
+    await end.close()
+
+
+async def test_unreadable_row_is_told_as_lost_and_hides_no_other(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = EventLog(store)
+    end = LogEnd(log)
+    await tell(log, 1, 2, 3)
+    async with store.write() as connection:
+        strange = update(events).where(events.c.position == 2).values(kind="Strange")
+        await connection.execute(strange)
+    found = await end.after(0, 100, SOON)
+    assert [each.position for each in found] == [1, 2, 3]
+    assert found[1].event.message.message_id.endswith(".EventBufferExceeded")
+    assert "the event 2 cannot be read" in caplog.text
     await end.close()
 
 

@@ -2,8 +2,13 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+from sqlalchemy import update
+
+from taskfish.encryption import Keyring, generate_key
 from taskfish.redfish.events import (
     resource_created,
     resource_removed,
@@ -13,6 +18,8 @@ from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
 from taskfish.store.subscription_revisions import SubscriptionRevisions
 from taskfish.store.subscriptions import Subscription, Subscriptions
+from taskfish.store.tables import subscriptions as subscriptions_table
+from tests.store.stores import opened
 
 
 def subscription(name: str, **changes: Any) -> Subscription:
@@ -45,6 +52,39 @@ async def test_change_changes_what_it_names_and_the_revision(store: Store) -> No
     )
     assert await subscriptions.change("one", only_if=1, context="late") is None
     assert await subscriptions.change("two", context="nobody's") is None
+
+
+async def test_one_that_cannot_be_read_hides_no_other(
+    store: Store, tmp_path: Path
+) -> None:
+    await Subscriptions(store).add(subscription("one"))
+    async with opened(tmp_path, Keyring([SecretStr(generate_key())])) as other:
+        subscriptions = Subscriptions(other)
+        await subscriptions.add(subscription("two"))
+        await subscriptions.add(subscription("three"))
+        await keep_strange_filters(other, "three")
+        found = await subscriptions.all()
+        assert [each.id for each in found if each.is_readable] == ["two"]
+        assert {each.destination for each in found} == {found[0].destination}
+        await subscriptions.change("one", context="new")
+        assert not await is_readable(subscriptions, "one")
+        mended = await subscriptions.change("one", http_headers={"X-Mine": "1"})
+        assert mended == await subscriptions.get("one")
+        assert await is_readable(subscriptions, "one")
+
+
+async def keep_strange_filters(store: Store, name: str) -> None:
+    """Give a subscription the filters of a version that is not there yet."""
+    its = subscriptions_table.c.id == name
+    strange = update(subscriptions_table).where(its).values(filters={"origins": 7})
+    async with store.write() as connection:
+        await connection.execute(strange)
+
+
+async def is_readable(subscriptions: Subscriptions, name: str) -> bool:
+    """Say whether a subscription is there and can be read."""
+    found = await subscriptions.get(name)
+    return found is not None and found.is_readable
 
 
 async def test_cursors_of_many_go_forward_only(store: Store) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from taskfish.errors import StoreUnavailableError
 from taskfish.store.tail import POLL, Tail
 
@@ -13,12 +15,12 @@ class Table:
     def __init__(self) -> None:
         self.end = 0
         self.asked = 0
-        self.answers = True
+        self.fault: Exception | None = None
 
     async def newest(self) -> int:
         self.asked += 1
-        if not self.answers:
-            raise StoreUnavailableError("it is away")
+        if self.fault is not None:
+            raise self.fault
         return self.end
 
 
@@ -63,14 +65,18 @@ async def test_looks_are_shared_and_end_with_who_waits() -> None:
     await tail.close()
 
 
-async def test_silence_of_the_store_is_waited_out() -> None:
+@pytest.mark.parametrize("fault", [StoreUnavailableError("away"), KeyError("what")])
+async def test_fault_is_told_of_and_waited_out(
+    fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     table = Table()
-    table.answers, table.end = False, 7
+    table.fault, table.end = fault, 7
     tail = Tail(table.newest)
     waiting = asyncio.create_task(tail.beyond(6, 5))
     await asyncio.sleep(2 * POLL)
     assert not waiting.done()
-    table.answers = True
+    assert repr(fault) in caplog.text
+    table.fault = None
     assert await waiting
     await tail.close()
 

@@ -58,3 +58,29 @@ async def test_cancel_of_one_breaks_off_no_other() -> None:
     await asyncio.gather(second, third)
     assert first.cancelled() or first.done()
     assert slow.done == [[1], [2, 3]]
+
+
+async def test_owner_that_is_cancelled_twice_keeps_its_place_until_the_end() -> None:
+    slow = Slow()
+    (first,) = await slow.ask(1)
+    (second,) = await slow.ask(2)
+    for _ in range(3):
+        first.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert slow.done == [[1]]
+    slow.may_go_on.set()
+    await second
+    assert first.cancelled()
+    assert slow.done == [[1], [2]]
+
+
+async def test_what_is_not_begun_goes_with_who_has_asked_for_it() -> None:
+    slow = Slow()
+    (first,) = await slow.ask(1)
+    second, third = await slow.ask(2, 3)
+    second.cancel()
+    slow.may_go_on.set()
+    await asyncio.gather(first, third)
+    assert second.cancelled()
+    assert slow.done == [[1], [3]]

@@ -1,16 +1,22 @@
 """What the event log is told of a task: each state once, in order, and its end."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import func, select
 from temporalio.client import Client
 
+from activities import event_reconciler
 from taskfish.redfish.events import LoggedEvent
-from taskfish.redfish.task_events import END
-from taskfish.store.event_log import EventLog
+from taskfish.redfish.task_events import END, KILLED
+from taskfish.store.event_log import EventLog, Run
+from taskfish.store.tables import events
+from tests.api.governing import act
+from tests.api.test_unreadable_tasks import strange_task
 from tests.conftest import KEY
 from tests.crashing_worker import PROGRAM
 from tests.house import TASKS, House
@@ -71,7 +77,7 @@ async def ends(house: House, accepted: httpx.Response) -> list[str]:
 
 
 def _ends(logged: LoggedEvent) -> bool:
-    return logged.event.task is not None and logged.event.task.step == END
+    return logged.event.task is not None and logged.event.task.step in (END, KILLED)
 
 
 async def test_polled_change_is_told_in_order(bmc: House) -> None:
@@ -93,8 +99,8 @@ async def test_polled_change_is_told_in_order(bmc: House) -> None:
     assert (last.event.owner, last.event.resource_type) == ("admin", "Task")
     assert BMC in last.event.concerns
     assert [each.event.at for each in found] == sorted(each.event.at for each in found)
-    events = await history_of(bmc, accepted)
-    assert len(events) <= MOST_EVENTS, event_names(events)
+    history = await history_of(bmc, accepted)
+    assert len(history) <= MOST_EVENTS, event_names(history)
 
 
 async def test_removed_resource_is_told(bmc: House) -> None:
@@ -182,9 +188,19 @@ async def test_cancel_is_told(bmc: House) -> None:
 async def test_removal_is_told_after_the_end(bmc: House) -> None:
     accepted = await bmc.reset("bmc1.1")
     await bmc.ended(accepted)
+    assert await outcomes(bmc, accepted) == 1
     answer = await bmc.client.delete(accepted.json()["@odata.id"])
     assert answer.status_code == 204
     assert (await told(bmc, accepted))[-2:] == ["TaskCompletedOK", "TaskRemoved"]
+    assert await outcomes(bmc, accepted) == 0
+
+
+async def outcomes(house: House, accepted: httpx.Response) -> int:
+    """Return how many outcomes are kept of a task."""
+    its = events.c.task_id == accepted.json()["Id"]
+    kept = select(func.count(events.c.outcome)).where(its)
+    async with house.store.read() as connection:
+        return int((await connection.execute(kept)).scalar_one())
 
 
 async def test_killed_task_is_told_of_soon(bmc: House) -> None:
@@ -211,6 +227,44 @@ async def test_killed_task_that_is_removed_at_once_has_its_end(bmc: House) -> No
     assert answer.status_code in (202, 204)
     await until_told(bmc, accepted, "TaskAborted", "TaskRemoved")
     await bmc.start_worker()
+
+
+async def test_killed_task_with_an_unreadable_memo_is_told_of(bmc: House) -> None:
+    await bmc.stop_worker()
+    queue = bmc.settings.task_queue
+    async with strange_task(bmc, "another key", task_queue=queue) as strange:
+        await strange.terminate()
+        await bmc.start_worker()
+
+        async def is_told() -> bool:
+            logged = await EventLog(bmc.store).after(0, 10_000)
+            uri = f"{TASKS}/{strange.id}"
+            return "TaskAborted" in [key(e) for e in logged if e.event.origin == uri]
+
+        await until(is_told)
+
+
+async def test_ends_are_looked_for_page_by_page(
+    bmc: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bmc.emulator.set_modes("bmc1", hang=True)
+    all_accepted = [await bmc.reset("bmc1.1") for _ in range(3)]
+    await bmc.stop_worker()
+    for accepted in all_accepted:
+        await bmc.workflow(accepted).terminate()
+    asked: list[int] = []
+    ended = EventLog.ended
+
+    async def note(self: EventLog, runs: Mapping[Run, object]) -> dict[Run, bool]:
+        asked.append(len(runs))
+        return await ended(self, runs)
+
+    monkeypatch.setattr(EventLog, "ended", note)
+    monkeypatch.setattr(event_reconciler, "PAGE_SIZE", 2)
+    await bmc.start_worker()
+    for accepted in all_accepted:
+        await until_told(bmc, accepted, "TaskAborted")
+    assert max(asked) <= 2
 
 
 async def test_earlier_run_of_a_reset_task_is_not_told_as_killed(bmc: House) -> None:
@@ -279,3 +333,32 @@ async def test_end_that_was_told_stays_the_end(
         task = await house.ended(accepted)
         assert task["TaskState"] == "Exception", words_of(task)
         assert await ends(house, accepted) == ["TaskAborted"]
+
+
+@pytest.mark.parametrize("by", ["Temporal", "the API", "its removal"])
+async def test_killing_is_told_last_of_a_task_that_told_of_its_end(
+    temporal: Client, temporal_address: str, tmp_path: Path, by: str
+) -> None:
+    """It is killed between the row and the commit of its workflow task."""
+    async with bmc_house(temporal, tmp_path, KEY) as house:
+        await house.stop_worker()
+        accepted = await house.reset("bmc1.1")
+        program = (*PROGRAM, "told")
+        async with worker_process(house, temporal_address, program) as worker:
+            assert await worker.ended() == -9, worker.said
+        assert await ends(house, accepted) == ["TaskCompletedOK"]
+        if by == "the API":
+            assert (await act(house, accepted, "Kill")).status_code == 204
+        else:
+            await house.workflow(accepted).terminate()
+        assert (await house.task(accepted))["TaskState"] == "Killed"
+        if by == "Temporal":
+            await house.start_worker()
+        if by == "its removal":
+            await house.client.delete(accepted.json()["@odata.id"])
+            await until_told(house, accepted, "TaskAborted", "TaskRemoved")
+        else:
+            await until_told(house, accepted, "TaskCompletedOK", "TaskAborted")
+        assert await ends(house, accepted) == ["TaskCompletedOK", "TaskAborted"]
+        last = [each for each in await rows(house, accepted) if _ends(each)][-1]
+        assert "was killed" in last.event.message.message

@@ -104,6 +104,9 @@ async def test_event_names_its_task(
         {"MessageId": "TaskEvent.1.0.TaskStarted", "MessageArgs": "7"},
         {"MessageId": "TaskEvent.1.0.TaskStarted", "MessageArgs": [""]},
         {"MessageId": "TaskEvent.1.0.TaskStarted", "MessageArgs": ["x" * 300]},
+        {"MessageId": "TaskEvent.1.0.TaskStarted", "MessageArgs": ["\0"]},
+        {"MessageId": "TaskEvent.1.0.TaskStarted", "MessageArgs": ["a\nb"]},
+        {"OriginOfCondition": "/redfish/v1/TaskService/Tasks/\u202e7"},
         {"OriginOfCondition": {"@odata.id": "/redfish/v1/Systems/1"}},
         "nonsense",
         None,
@@ -151,6 +154,7 @@ async def test_unknown_sources_and_wrong_tokens_are_told_the_same(
         await send(known, event(RECORD, Context="wrong"), headers={}),
         await send(known, b"{", headers=wrong),
         await send(known, b"{", headers={}),
+        await send(known, b'{"Context": "\\ud800"}', headers={}),
     ]
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.text for answer in answers}) == 1
@@ -181,6 +185,8 @@ async def test_login_is_no_token(known: House) -> None:
         b'{"request": "e30="}',
         b"[" * 100_000,
         b"\xff",
+        b'{"Events": [], "Context": "\\ud800"}',
+        b'{"Events": [{"MessageId": "TaskEvent.1.0.X", "MessageArgs": ["\\ud800"]}]}',
     ],
 )
 async def test_what_is_no_event_is_400(known: House, content: bytes) -> None:
@@ -211,6 +217,14 @@ async def test_made_up_names_have_an_end(known: House) -> None:
     found = await names(known)
     assert len(found) == MOST_OF_A_SOURCE
     assert found[-1] == ("bmc1", f"{MOST_OF_A_SOURCE // 200 + 1}-199")
+
+
+async def test_more_names_than_a_statement_takes_are_told_of(known: House) -> None:
+    made_up = [str(number) for number in range(40_000)]
+    assert await TaskNews(known.store).tell("bmc1", made_up)
+    assert await names(known) == [
+        ("bmc1", name) for name in made_up[-MOST_OF_A_SOURCE:]
+    ]
 
 
 async def test_source_that_is_gone_has_no_news(known: House) -> None:

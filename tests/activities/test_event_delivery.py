@@ -499,23 +499,53 @@ async def test_event_that_is_too_long_alone_is_cut_and_says_so(
 
 @pytest.mark.parametrize(
     ("role", "expected"),
-    [("Administrator", [10, 20]), ("Operator", [20]), (None, [20])],
+    [("Administrator", [10, 20]), ("Operator", [20])],
 )
 async def test_events_of_others_are_for_managers(
-    tmp_path: Path, listener: Listener, role: str | None, expected: list[int]
+    tmp_path: Path, listener: Listener, role: str, expected: list[int]
 ) -> None:
     async with (
         opened(tmp_path) as store,
-        open_office(store, tmp_path, owner_only=True) as office,
+        open_office(store, tmp_path, owner_only=True, admin_username="root") as office,
     ):
-        if role is not None:
-            await office.accounts.add(Account(name="ada", role=role, password="-"))
+        await office.accounts.add(Account(name="ada", role=role, password="-"))
         async with office.delivering(await office.subscribe(listener)) as under:
             await office.tell(10, owner="eve", task="hers")
             await office.tell(20, owner="ada", task="mine")
             last = await office.log.newest()
             await until(lambda: under.seen.cursor == last)
     assert percents(listener) == expected
+
+
+async def test_nothing_is_sent_for_an_owner_who_is_not_there(
+    office: Office, listener: Listener
+) -> None:
+    subscription = await office.subscribe(listener, owner="eve")
+    async with office.delivering(subscription) as under:
+        await office.tell(10)
+        await until(lambda: "owner" in under.seen.status)
+    assert listener.posts == []
+
+
+async def test_nothing_is_sent_while_the_owner_is_disabled(
+    office: Office, listener: Listener
+) -> None:
+    await office.accounts.add(Account(name="eve", role="Operator", password="-"))
+    subscription = await office.subscribe(listener, owner="eve")
+    async with office.delivering(subscription) as under:
+        await office.tell(10)
+        await listener.until(1)
+        eve = await office.accounts.get("eve")
+        assert eve is not None
+        assert await office.accounts.change(eve, enabled=False)
+        await until(lambda: "owner" in under.seen.status)
+        await office.tell(20)
+        assert percents(listener) == [10]
+        eve = await office.accounts.get("eve")
+        assert eve is not None
+        assert await office.accounts.change(eve, enabled=True)
+        await listener.until(2)
+    assert percents(listener) == [10, 20]
 
 
 def worded(event: Any, text: str) -> Any:

@@ -443,6 +443,25 @@ async def test_address_that_may_not_be_reached_is_refused(
     assert listener.connections == 0
 
 
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("a..b", "cannot be connected to"),
+        (f"{'a' * 64}.example", "cannot be connected to"),
+        ("xn--a", "is not a usable URL"),
+    ],
+)
+async def test_destination_that_nobody_can_find_fails_as_any_other(
+    office: Office, listener: Listener, host: str, words: str
+) -> None:
+    subscription = await office.subscribe(listener, destination=f"http://{host}/")
+    async with office.delivering(subscription) as under:
+        await office.tell(10)
+        await until(lambda: under.seen.error)
+        assert words in str(under.seen.error)
+        await under.ended()
+
+
 @pytest.mark.parametrize("verifies", [True, False])
 async def test_certificate_is_verified_if_the_subscription_says_so(
     office: Office, tmp_path: Path, verifies: bool

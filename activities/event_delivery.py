@@ -298,11 +298,15 @@ class _Delivering:
             await self._take(suspended)
 
     async def _terminate(self, subscription: Subscription) -> None:
-        """Remove the subscription, and try once to tell its subscriber."""
+        """Remove the subscription, and try once to tell its subscriber; go on with it
+        if somebody has just changed it.
+        """
         event = subscription_terminated(self._id)
         self._subscription = None
         removed = await self._activities.subscriptions.remove(
-            self._id, resource_removed(event.origin)
+            self._id,
+            resource_removed(event.origin, owner=subscription.owner),
+            only_if=subscription.revision,
         )
         if not removed:
             return

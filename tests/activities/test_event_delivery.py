@@ -243,6 +243,25 @@ async def test_subscription_ends_after_its_retries(
     assert removed.event.message.message_id.endswith(".ResourceRemoved")
     assert removed.event.origin.endswith(f"/Subscriptions/{subscription.id}")
     assert removed.event.resource_type == "EventDestination"
+    assert removed.event.owner == subscription.owner
+
+
+async def test_subscription_that_was_changed_during_its_last_try_stays(
+    office: Office, listener: Listener
+) -> None:
+    listener.fault = "hang"
+    subscription = await office.subscribe(listener)
+    attempts = office.settings.delivery_retry_attempts
+    await office.tell(10)
+    async with office.delivering(
+        subscription, Delivery(revision=1, failures=attempts)
+    ) as under:
+        await listener.until_tried(1)
+        await office.subscriptions.change(subscription.id, retry_policy="RetryForever")
+        await until(lambda: under.seen.revision == 2)
+        listener.fault = None
+        await until(lambda: under.seen.delivered == 1)
+    assert set(percents(listener)) == {10}
 
 
 async def test_subscription_is_suspended_and_resumed(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from api.source_tokens import SourceTokens
+from api.source_tokens import SOURCES_OF_A_NETWORK, SourceTokens
 from taskfish.errors import RequestRefusedError
 from taskfish.redfish.event_receiver import RECEIVER, TOKEN_HEADER
 from taskfish.settings import Settings
@@ -204,6 +204,12 @@ async def test_body_may_have_a_mebibyte(known: House) -> None:
     assert (await send(known, padded((1 << 20) + 1))).status_code == 413
 
 
+async def test_nothing_is_read_for_a_wrong_token_in_a_header(known: House) -> None:
+    wrong = {"Authorization": "Bearer wrong"}
+    answer = await send(known, b"x" * ((1 << 20) + 1), headers=wrong)
+    assert answer.status_code == 401
+
+
 async def test_same_task_has_one_row(known: House) -> None:
     for _ in range(3):
         await send(known, event(RECORD, RECORD))
@@ -253,3 +259,18 @@ async def test_wrong_tokens_hold_up_who_sends_them_for_that_source(
     assert refused.value.status == 429
     tokens.check_rate("bmc1", "192.0.2.2")
     tokens.check_rate("node1", "192.0.2.1")
+
+
+async def test_wrong_tokens_for_ever_new_sources_hold_up_their_address(
+    known: House,
+) -> None:
+    settings = Settings(login_rate="2/minute")
+    tokens = SourceTokens(SourceSubscriptions(known.store), settings)
+    for number in range(2 * SOURCES_OF_A_NETWORK):
+        tokens.check_rate(f"bmc{number}", "192.0.2.1")
+        with pytest.raises(RequestRefusedError):
+            await tokens.check(f"bmc{number}", "wrong", "192.0.2.1")
+    with pytest.raises(RequestRefusedError) as refused:
+        tokens.check_rate("bmc1000", "192.0.2.1")
+    assert refused.value.status == 429
+    tokens.check_rate("bmc1000", "192.0.2.2")

@@ -146,16 +146,16 @@ class Subscriber:
 
 
 def shown(destination: str) -> str:
-    """Return a destination without what may be secret in it: login and query.
+    """Return a destination without what may be secret in it: login, path and query.
 
-    Shape: `https://listener.example.com:8443/events`.
+    Shape: `https://listener.example.com:8443`.
     """
     try:
         parts = urlsplit(destination)
     except ValueError:
         return "a URL that cannot be read"
     host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host, query="", fragment="").geturl()
+    return f"{parts.scheme}://{host}"
 
 
 async def _read_on(response: httpx.Response) -> None:

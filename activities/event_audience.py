@@ -1,11 +1,41 @@
-"""Whose events a reader may have: in owner-only mode not those of others' tasks."""
+"""Who may have which events: only who is there, in owner-only mode only the own."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 
 from taskfish.redfish.events import Event, LoggedEvent
 from taskfish.redfish.privileges import CONFIGURE_MANAGER, ROLES
 from taskfish.settings import Settings
 from taskfish.store.accounts import Accounts
+
+FRESH_SECONDS = 1.0
+"""How old what is told of owners may be."""
+
+
+class Owners:
+    """Which accounts are there and enabled, as one process has last read them."""
+
+    def __init__(self, accounts: Accounts, settings: Settings) -> None:
+        self._accounts = accounts
+        self._administrator = settings.admin_username
+        self._enabled: frozenset[str] = frozenset()
+        self._read_at = -FRESH_SECONDS
+        self._reading = asyncio.Lock()
+
+    async def has(self, name: str) -> bool:
+        """Say whether an account is there and enabled; that of the settings always is.
+
+        Raises StoreUnavailableError.
+        """
+        if name == self._administrator:
+            return True
+        async with self._reading:
+            now = time.monotonic()
+            if now - self._read_at >= FRESH_SECONDS:
+                self._enabled = await self._accounts.enabled()
+                self._read_at = now
+        return name in self._enabled
 
 
 async def readable(

@@ -14,7 +14,7 @@ from temporalio import activity
 
 from activities.delivery_retries import pause_after, verdict_on
 from activities.errors import as_application_errors
-from activities.event_audience import readable
+from activities.event_audience import Owners, readable
 from activities.event_posting import DeliveryFailedError, Subscriber, shown
 from activities.finishing import finish
 from activities.heartbeat import heartbeating
@@ -92,6 +92,7 @@ class DeliveryActivities:
         self.log_end = log_end
         self.revisions = SubscriptionRevisions(subscriptions)
         self.accounts = accounts
+        self.owners = Owners(accounts, settings)
         self.settings = settings
         self.is_enabled = is_enabled
         self.minute = minute
@@ -190,6 +191,8 @@ class _Delivering:
             await self._wait("cannot read its subscription", A_LOOK)
         elif not await self._activities.is_enabled():
             await self._wait("waits until the EventService is enabled", A_LOOK)
+        elif not await self._activities.owners.has(subscription.owner):
+            await self._wait("waits for its owner's account", A_LOOK)
         elif (left := _seconds_until(self.seen.retry_at)) > 0:
             await self._wait("tries again", left)
         elif self._is_heartbeat_due(subscription):
@@ -297,11 +300,15 @@ class _Delivering:
             await self._take(suspended)
 
     async def _terminate(self, subscription: Subscription) -> None:
-        """Remove the subscription, and try once to tell its subscriber."""
+        """Remove the subscription, and try once to tell its subscriber; go on with it
+        if somebody has just changed it.
+        """
         event = subscription_terminated(self._id)
         self._subscription = None
         removed = await self._activities.subscriptions.remove(
-            self._id, resource_removed(event.origin)
+            self._id,
+            resource_removed(event.origin, owner=subscription.owner),
+            only_if=subscription.revision,
         )
         if not removed:
             return

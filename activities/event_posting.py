@@ -33,7 +33,11 @@ _NOT_THEIRS = frozenset(
     }
 )
 """Headers by which a subscription could change what is sent, and to whom."""
-_FAULTS: tuple[type[Exception], ...] = (*FAULTS, AddressRefusedError)
+_FAULTS: tuple[type[Exception], ...] = (
+    *FAULTS,
+    AddressRefusedError,
+    UnicodeError,
+)
 _NOT_TRUSTED = (
     "shows a certificate that is not trusted, or speaks no TLS:"
     " check Destination and VerifyCertificate"
@@ -132,7 +136,9 @@ class Subscriber:
             )
         if isinstance(error, httpx.TimeoutException | TimeoutError):
             return f"did not answer within {self._seconds:g} s"
-        if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
+        if isinstance(
+            error, httpx.UnsupportedProtocol | httpx.InvalidURL | UnicodeError
+        ):
             return "has a Destination that is not a usable URL"
         if isinstance(error, httpx.LocalProtocolError):
             return "cannot be sent to: HttpHeaders has something that no header may be"
@@ -140,16 +146,16 @@ class Subscriber:
 
 
 def shown(destination: str) -> str:
-    """Return a destination without what may be secret in it: login and query.
+    """Return a destination without what may be secret in it: login, path and query.
 
-    Shape: `https://listener.example.com:8443/events`.
+    Shape: `https://listener.example.com:8443`.
     """
     try:
         parts = urlsplit(destination)
     except ValueError:
         return "a URL that cannot be read"
     host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host, query="", fragment="").geturl()
+    return f"{parts.scheme}://{host}"
 
 
 async def _read_on(response: httpx.Response) -> None:

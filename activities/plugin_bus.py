@@ -69,24 +69,31 @@ class PluginBus:
                 await reading
 
     async def run(self) -> None:
-        """Read for ever; a broker that is away is tried again, ever more slowly."""
-        from aiokafka.errors import KafkaError
-
+        """Read for ever; after any fault it is tried again, ever more slowly."""
         pause = self._first_pause
         while True:
-            consumer = self._consumer()
             try:
-                await consumer.start()
-                pause = self._first_pause
-                while True:
-                    await self._read(consumer)
-            except (KafkaError, OSError) as error:
-                logger.warning("the plugins' bus is not read: %s", error)
-            finally:
-                with suppress(KafkaError):
-                    await consumer.stop()
+                async with self._connected() as consumer:
+                    while True:
+                        await self._read(consumer)
+                        pause = self._first_pause
+            except Exception as error:
+                logger.warning("the plugins' bus is not read: %s", _words(error))
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator["AIOKafkaConsumer"]:
+        """Give a consumer that has joined its group."""
+        from aiokafka.errors import KafkaError
+
+        consumer = self._consumer()
+        try:
+            await consumer.start()
+            yield consumer
+        finally:
+            with suppress(KafkaError):
+                await consumer.stop()
 
     def _consumer(self) -> "AIOKafkaConsumer":
         from aiokafka import AIOKafkaConsumer
@@ -122,15 +129,26 @@ class PluginBus:
         await consumer.commit()
 
     async def _keep(self, messages: Iterable["ConsumerRecord[Any, Any]"]) -> None:
-        """Keep the news in the store, however long that is away."""
+        """Keep the news of all messages, but of those that fail alone too."""
         read = [each for message in messages if (each := _read(message)) is not None]
-        while read:
+        if await self._is_kept(read):
+            return
+        for each in read:
+            if not await self._is_kept([each]):
+                logger.warning("the news of one message are skipped")
+
+    async def _is_kept(self, read: Iterable[tuple[str, tuple[str, ...]]]) -> bool:
+        """Keep news in the store, however long that is away; False if it fails."""
+        while True:
             try:
                 await self._tell(read)
-                return
+                return True
             except StoreUnavailableError as error:
                 logger.warning("the plugins' news are not kept: %s", error)
                 await asyncio.sleep(self._first_pause)
+            except Exception as error:
+                logger.warning("the plugins' news are not kept: %s", _words(error))
+                return False
 
     async def _tell(self, read: Iterable[tuple[str, tuple[str, ...]]]) -> None:
         """Tell what was read, an address and names each, for the plugin it is of."""
@@ -175,6 +193,14 @@ def _read(message: "ConsumerRecord[Any, Any]") -> tuple[str, tuple[str, ...]] | 
         place = f"{message.topic}/{message.partition}/{message.offset}"
         logger.warning("the message %s is skipped: %s", place, type(error).__name__)
         return None
+
+
+def _words(error: Exception) -> str:
+    """Name a fault; its text only if it is of the connection, not of a message."""
+    from aiokafka.errors import KafkaError
+
+    is_of_connection = isinstance(error, KafkaError | OSError)
+    return str(error) if is_of_connection else type(error).__name__
 
 
 def _address(ip: JsonValue) -> str:

@@ -22,6 +22,7 @@ from api.starting import start_once
 from api.task_removal import remove_ended_tasks
 from api.unsubscribing import unsubscribing
 from taskfish.errors import RequestRefusedError, TemporalUnavailableError
+from taskfish.plugins.addresses import can_be_named
 from taskfish.redfish.requests import (
     NewSourceBody,
     SourceChange,
@@ -253,12 +254,16 @@ def _checked(model: type[Body], body: dict[str, JsonValue]) -> Body:
 
 
 async def _source_of(gateway: Gateway, body: NewSourceBody) -> Source:
-    """Return the source that a body asks for; raise 400 for dangling references."""
+    """Return the source that a body asks for; raise 400 for dangling references, and
+    for a host that nobody can find.
+    """
     reference = body.links.connection_method.odata_id
     collection_uri, _, method = reference.rpartition("/")
     if collection_uri != CONNECTION_METHODS or method not in list(ConnectionMethod):
         name = "Links/ConnectionMethod/@odata.id"
         raise refuse("PropertyValueNotInList", reference, name)
+    if not can_be_named(base_url(body.host_name)):
+        raise refuse("PropertyValueFormatError", body.host_name, "HostName")
     options = await _options(gateway, body)
     _refuse_useless_pin(body.host_name, options)
     return Source(

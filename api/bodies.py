@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
+from taskfish.redfish.json_values import check_encodable
 
 
 async def json_body(
@@ -48,8 +49,7 @@ def parsed(raw: bytes) -> JsonValue:
             parse_float=_finite_number,
             object_pairs_hook=_unique,
         )
-        # A lone surrogate is legal JSON that nothing can send on.
-        json.dumps(value, ensure_ascii=False).encode()
+        check_encodable(value)
     except RecursionError as error:
         raise ValueError("the text is nested too deeply") from error
     return value

@@ -41,6 +41,7 @@ from taskfish.redfish.requests import (
     SourceChange,
     SourceRemoval,
     SystemBody,
+    TagsBody,
     TaskServiceBody,
     VolumeBody,
 )
@@ -147,6 +148,9 @@ ROUTED: Operations = {
     f"{TASKS}/{{task_id}}/Actions/Oem/Taskfish.Suspend": {"POST": _ACTION},
     f"{TASKS}/{{task_id}}/Actions/Oem/Taskfish.Resume": {"POST": _ACTION},
     f"{TASKS}/{{task_id}}/Actions/Oem/Taskfish.Kill": {"POST": _ACTION},
+    f"{TASKS}/{{task_id}}/Actions/Oem/Taskfish.SetTags": {
+        "POST": Operation(TagsBody, _NO_CONTENT)
+    },
     f"{TASK_MONITORS}/{{name}}": {
         "GET": Operation(statuses=AS_TASK),
         "HEAD": Operation(statuses=AS_TASK),

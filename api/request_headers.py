@@ -9,15 +9,14 @@ from fastapi import Request
 from api.errors import refuse
 from api.preferences import Wait, preferred_wait
 from taskfish.errors import RequestRefusedError
+from taskfish.redfish.tags import MOST_TAGS, are_tags
 
 ConflictWish = Literal["allow", "reject", "queue"]
-MOST_TAGS = 16
 LONGEST_TIMEOUT = 31_536_000
 """A year, in seconds."""
 TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 """An Id that a caller may choose (contracts.md 1)."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_TAG = re.compile(r"[\x21-\x7e]{1,64}")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 _CONFLICT_WISH = re.compile("allow|reject|queue")
 
@@ -70,7 +69,7 @@ def _tags(request: Request) -> tuple[str, ...]:
     """Return the tags, each once; empty ones between commas do not count."""
     listed = ",".join(request.headers.getlist("Task-Tags")).split(",")
     tags = tuple(dict.fromkeys(tag for part in listed if (tag := part.strip(" \t"))))
-    if len(tags) > MOST_TAGS or not all(_TAG.fullmatch(tag) for tag in tags):
+    if not are_tags(tags):
         how = (
             f"Send at most {MOST_TAGS} tags, separated by commas, each of 1 to 64 "
             "visible ASCII characters."

@@ -1,5 +1,6 @@
 """The tokens that sources send with their events, and who has tried wrong ones."""
 
+from dataclasses import replace
 from math import ceil
 
 from api.client_networks import network_of
@@ -11,21 +12,34 @@ from taskfish.redfish.sources import SOURCE_ID
 from taskfish.settings import Settings
 from taskfish.store.source_subscriptions import SourceSubscriptions
 
+SOURCES_OF_A_NETWORK = 10
+"""How many sources with wrong tokens one address may have before it has to wait."""
+
 
 class SourceTokens:
     """Who may send events of which source. One object a process.
 
     Failures count by address and source: a BMC with the token of a subscription that
-    is no more holds up nobody behind the same address.
+    is no more holds up nobody behind the same address. Sources can be made up, so
+    ten times as many hold up the address.
     """
 
     def __init__(self, subscriptions: SourceSubscriptions, settings: Settings) -> None:
         self._subscriptions = subscriptions
-        self._failed = MovingWindow(parse_rate(settings.login_rate))
+        rate = parse_rate(settings.login_rate)
+        self._failed = MovingWindow(rate)
+        self._of_network = MovingWindow(
+            replace(rate, amount=rate.amount * SOURCES_OF_A_NETWORK)
+        )
 
     def check_rate(self, source: str, address: str) -> None:
-        """Raise 429 while too many wrong tokens have come for a source from there."""
-        left = self._failed.seconds_to_wait(_key(source, address))
+        """Raise 429 while too many wrong tokens have come for a source from there, or
+        far too many for any.
+        """
+        left = max(
+            self._failed.seconds_to_wait(_key(source, address)),
+            self._of_network.seconds_to_wait(network_of(address)),
+        )
         if left:
             seconds = str(ceil(left))
             headers = {"Retry-After": seconds}
@@ -42,6 +56,7 @@ class SourceTokens:
             or not await self._subscriptions.is_token_of(source, token)
         ):
             self._failed.note(_key(source, address))
+            self._of_network.note(network_of(address))
             raise _unauthorized()
 
 

@@ -29,7 +29,7 @@ from api.subscription_access import (
 )
 from api.subscription_resources import subscription_etag, subscription_response
 from taskfish.errors import RequestRefusedError
-from taskfish.plugins.addresses import refused_kind
+from taskfish.plugins.addresses import can_be_named, refused_kind
 from taskfish.redfish.event_requests import NewSubscriptionBody, SubscriptionChange
 from taskfish.redfish.event_resources import SUBSCRIPTIONS
 from taskfish.redfish.events import resource_created, resource_removed, subscription_uri
@@ -197,10 +197,12 @@ def _check_together(given: NewSubscriptionBody) -> None:
 
 
 def _check_address(destination: str, gateway: Gateway) -> None:
-    """Raise 400 for an address to which no connection is ever made.
+    """Raise 400 for an address to which no connection is ever made, or can be.
 
     What a name means is asked when something is sent there (contracts.md 8).
     """
+    if not can_be_named(destination):
+        raise refuse("PropertyValueFormatError", destination[:80], "Destination")
     host = urlsplit(destination).hostname or ""
     if gateway.settings.allow_local_addresses:
         return

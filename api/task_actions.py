@@ -1,4 +1,8 @@
-"""The actions of a running Task: Taskfish.Suspend, Taskfish.Resume, Taskfish.Kill."""
+"""The actions of a running Task: Taskfish.Suspend, Resume, SetTags and Kill."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
@@ -6,6 +10,7 @@ from pydantic import JsonValue
 
 from api.authentication import User, authenticated
 from api.bodies import json_body
+from api.checked_bodies import checked_action
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
 from api.killing import tell_of_kill
@@ -16,6 +21,7 @@ from api.task_commands import TaskCommands
 from api.task_resources import (
     KILL,
     RESUME,
+    SET_TAGS,
     SUSPEND,
     action_info_uri,
     action_uri,
@@ -23,11 +29,25 @@ from api.task_resources import (
 )
 from api.task_view import TaskView
 from taskfish.errors import RequestRefusedError
+from taskfish.redfish.requests import TagsBody
 from taskfish.redfish.resources import ActionInfo
 from taskfish.redfish.schema import SCHEMA
+from taskfish.redfish.tags import MOST_TAGS
 from taskfish.redfish.task import TaskState
 
 router = APIRouter()
+SHOWN_WITHIN = 1.0
+"""Seconds that an answer waits for a worker to show other tags."""
+A_LOOK = 0.03
+_TAGS: dict[str, JsonValue] = {
+    "Name": "Tags",
+    "Required": True,
+    "DataType": "StringArray",
+    "ArraySizeMinimum": 0,
+    "ArraySizeMaximum": MOST_TAGS,
+}
+_PARAMETERS: Mapping[str, list[dict[str, JsonValue]]] = {SET_TAGS: [_TAGS]}
+"""What actions take, but for those that take nothing."""
 
 
 @router.post(action_uri("{task_id}", SUSPEND))
@@ -80,6 +100,29 @@ async def resume(
     return Response(status_code=204)
 
 
+@router.post(action_uri("{task_id}", SET_TAGS))
+async def set_tags(
+    task_id: str,
+    body: dict[str, JsonValue] = Depends(json_body),
+    user: User = Depends(authenticated),
+    gateway: Gateway = Depends(gateway_of),
+) -> Response:
+    """Give a task other tags than those so far: 204.
+
+    Lists and filters have them when a worker has taken note. Raises 409 for a task
+    that has ended: Temporal changes nothing of it any more.
+    """
+    tags = list(dict.fromkeys(checked_action(TagsBody, body, SET_TAGS).tags))
+    view = await visible_task(gateway, user, task_id)
+    require_owner_or(user, view.owner)
+    _check_open(SET_TAGS, view)
+    await gateway.requests.add_end(user.name, view.id)
+    if not await TaskCommands(gateway.temporal, view).set_tags(tags):
+        raise _ended(SET_TAGS, view)
+    await _shown(gateway, view, tags)
+    return Response(status_code=204)
+
+
 @router.post(action_uri("{task_id}", KILL))
 async def kill(
     task_id: str,
@@ -108,7 +151,7 @@ async def action_info(
     user: User = Depends(authenticated),
     gateway: Gateway = Depends(gateway_of),
 ) -> Response:
-    """Return the ActionInfo of an action: none takes parameters."""
+    """Return the ActionInfo of an action."""
     action = f"Taskfish.{verb}"
     uri = action_info_uri(task_id, action)
     if action not in actions_of(await visible_task(gateway, user, task_id)):
@@ -119,9 +162,21 @@ async def action_info(
             odata_type=SCHEMA.odata_type("ActionInfo"),
             id=f"{verb}ActionInfo",
             name=f"{action} Action Info",
-            parameters=[],
+            parameters=_PARAMETERS.get(action, []),
         )
     )
+
+
+async def _shown(gateway: Gateway, view: TaskView, tags: Sequence[str]) -> None:
+    """Wait for a moment until a task shows tags: without a worker that takes longer."""
+    until = time.monotonic() + SHOWN_WITHIN
+    while time.monotonic() < until:
+        seen = await gateway.tasks.read(view.id)
+        if seen is None or seen.run_id != view.run_id or seen.state.ended:
+            return
+        if set(seen.labels.tags) == set(tags):
+            return
+        await asyncio.sleep(A_LOOK)
 
 
 def _check_body(action: str, body: dict[str, JsonValue]) -> None:

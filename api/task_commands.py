@@ -16,6 +16,7 @@ from taskfish.temporal import RPC_TIMEOUT
 CANCEL_SIGNAL = "Cancel"
 SUSPEND_SIGNAL = "Suspend"
 RESUME_SIGNAL = "Resume"
+SET_TAGS_SIGNAL = "SetTags"
 _CANCELLED = "cancelled through Redfish"
 _KILLED = "killed through Redfish"
 
@@ -51,6 +52,10 @@ class TaskCommands:
         """Ask it to go on."""
         return await self._signal(RESUME_SIGNAL, by)
 
+    async def set_tags(self, tags: list[str]) -> bool:
+        """Ask it to show other tags."""
+        return await self._signal(SET_TAGS_SIGNAL, tags)
+
     async def kill(self, by: str) -> bool:
         """End it at once, whatever its source does; keep who did and how far it was."""
         return await _done(
@@ -59,8 +64,8 @@ class TaskCommands:
             )
         )
 
-    async def _signal(self, name: str, by: str) -> bool:
-        return await _done(self._handle.signal(name, by, rpc_timeout=RPC_TIMEOUT))
+    async def _signal(self, name: str, said: str | list[str]) -> bool:
+        return await _done(self._handle.signal(name, said, rpc_timeout=RPC_TIMEOUT))
 
 
 async def _done(call: Awaitable[None]) -> bool:

@@ -29,6 +29,7 @@ from taskfish.store.accounts import AcceptedForm
 from taskfish.store.service_settings import TaskServiceOptions
 
 SUSPEND, RESUME, KILL = "Taskfish.Suspend", "Taskfish.Resume", "Taskfish.Kill"
+SET_TAGS = "Taskfish.SetTags"
 
 
 async def task_resource(gateway: Gateway, view: TaskView) -> Task:
@@ -125,7 +126,8 @@ def actions_of(view: TaskView) -> tuple[str, ...]:
     """Return the actions of a task while it runs, in its Actions.Oem: those that may
     ever do something for it.
     """
-    return (KILL,) if view.labels.adds_source else (SUSPEND, RESUME, KILL)
+    of_all = (SET_TAGS, KILL)
+    return of_all if view.labels.adds_source else (SUSPEND, RESUME, *of_all)
 
 
 def _is_known_unabortable(view: TaskView) -> bool:

@@ -4,14 +4,27 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.progress import SUSPENDED_MEMO
+    from taskfish.redfish.tags import are_tags
+    from taskfish.temporal import TASK_TAGS
     from workflows.task import is_cancel_requested
 
 SOMEBODY = "somebody in Temporal"
 """Who gives an order without a name: it did not come through Redfish."""
 
 
-class Cancels:
-    """The signal Cancel, with the name of who sends it.
+class Tagged:
+    """The signal SetTags: other words to find a task by."""
+
+    @workflow.signal(name="SetTags")
+    def set_tags(self, tags: list[str]) -> None:
+        """Show these tags instead of those so far; what can be none changes nothing."""
+        if are_tags(tags):
+            new = TASK_TAGS.value_set(tags) if tags else TASK_TAGS.value_unset()
+            workflow.upsert_search_attributes([new])
+
+
+class Cancels(Tagged):
+    """The signal Cancel, with the name of who sends it, beside SetTags.
 
     Redfish sends it before it asks Temporal to cancel, to say who did; alone it asks
     again for what a source has refused before. From the Web UI it comes without a name.
@@ -41,7 +54,7 @@ class Cancels:
 
 
 class Orders(Cancels):
-    """The signals Cancel, Suspend and Resume: a change can also be held back.
+    """The signals Cancel, SetTags, Suspend and Resume: a change can also be held back.
 
     `needless_resumes` counts those of a task that nobody had suspended: they are for
     what its source has paused by itself.

@@ -7,6 +7,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import JsonValue
 
+from api.auditing import note_change_inside
 from api.authentication import User
 from api.baremetal.nodes import Node
 from api.baremetal.places import CONDUCTOR, NODES, whole_url
@@ -88,6 +89,7 @@ async def abort(
 ) -> Response:
     """Cancel the changes that the target ends; where none is under way do nothing.
 
+    The answer names one of them, the audit log each.
     Raises 400 where the source cannot abort them, 403 for those of another.
     """
     if asked.target not in node.supported_power_states:
@@ -100,6 +102,9 @@ async def abort(
             if "DELETE" not in allowed_methods(task.view):
                 raise _unsupported(node, asked)
             await delete_task(gateway, user, "conformant", task.view)
+            if ended is not None:
+                uri = task_uri(task.id)
+                await note_change_inside(http, "DELETE", uri, 202, task.id)
             ended = ended or task.id
     return _accepted(http, node, ended)
 

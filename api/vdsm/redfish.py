@@ -7,7 +7,7 @@ from pjrpc.server.exceptions import InvalidParamsError
 from pydantic import Field, JsonValue
 
 from api.inner_requests import request_inside
-from api.request_headers import LONGEST_TIMEOUT, MOST_TAGS, TASK_ID
+from api.request_headers import LONGEST_TIMEOUT, TASK_ID
 from api.vdsm.calls import Call, CallId, verbs
 from api.vdsm.errors import NOT_ADDED, refused, unknown_task
 from api.vdsm.records import Record, details
@@ -15,11 +15,9 @@ from taskfish.plugins.protocol import ChangeMethod
 from taskfish.redfish.inventory import COLLECTIONS
 from taskfish.redfish.links import ROOT
 from taskfish.redfish.resources import AGGREGATION_SOURCES, SIMPLE_UPDATE
+from taskfish.redfish.tags import Tag, Tags
 
 VERBS = verbs()
-Tag = Annotated[str, Field(pattern=r"^[\x21-\x2b\x2d-\x7e]{1,64}$")]
-"""Without a comma, which stands between tags in the header."""
-Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS)]
 Timeout = Annotated[int, Field(ge=1, le=LONGEST_TIMEOUT)]
 _OF_SOURCES = re.compile(rf"{ROOT}/(?:{'|'.join(COLLECTIONS)})/[\x21-\x3e\x40-\x7e]+")
 """What lies in a member of a source, without a query."""

@@ -11,10 +11,29 @@ from taskfish.settings import Settings
 SOON = timedelta(days=30)
 """How long before its end a certificate should be renewed."""
 _HTTPS = "HTTPS"
+_BARE_METAL = "bare metal"
 
 
 def check_serving(settings: Settings) -> list[Finding]:
     """Return what was found."""
+    return [*_check_bare_metal(settings), *_check_https(settings)]
+
+
+def _check_bare_metal(settings: Settings) -> list[Finding]:
+    if settings.baremetal_auth == "basic":
+        return []
+    text = (
+        "TASKFISH_BAREMETAL_AUTH=none makes whoever reaches the API from this machine "
+        "its administrator: each user, and everybody behind a proxy that does not say "
+        "it is one"
+    )
+    mend = (
+        "Set TASKFISH_BAREMETAL_AUTH=basic, or have no proxy and no other users here."
+    )
+    return [doubtful(_BARE_METAL, text, mend)]
+
+
+def _check_https(settings: Settings) -> list[Finding]:
     try:
         context = tls_context(settings)
     except ConfigurationError as error:

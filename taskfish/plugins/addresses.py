@@ -28,7 +28,9 @@ KEEP_SECONDS = 5.0
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""Finds the addresses of a host for a port; raises OSError if there are none."""
+"""Finds the addresses of a host for a port; raises OSError if there are none, and
+UnicodeError for what can be no name.
+"""
 
 _KINDS: Mapping[IPv4Network | IPv6Network, str] = {
     ipaddress.ip_network(network): kind
@@ -69,6 +71,16 @@ def refused_kind(address: str) -> str | None:
             if each is not None and each in network:
                 return kind
     return None
+
+
+def can_be_named(url: str) -> bool:
+    """Say whether the host of a URL can be asked for at all: by DNS, as by IDNA."""
+    try:
+        parts = httpx.URL(url)
+        parts.raw_host.decode("ascii").encode("idna")
+        return bool(parts.host)
+    except (UnicodeError, httpx.InvalidURL):
+        return False
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):
@@ -137,7 +149,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
                 found = await self._resolve(host, port)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(f"{host} is not resolved in time") from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"{host} cannot be resolved") from error
         usable = found if self._allow_local else allowed(host, found)
         return usable[:MOST_ADDRESSES]

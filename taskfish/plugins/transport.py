@@ -228,16 +228,19 @@ class Transport:
         if call.body is not None:
             headers["Content-Type"] = "application/json"
             content = json.dumps(call.body, separators=(",", ":")).encode()
-        return client.build_request(
-            call.method,
-            f"{origin}{call.uri}",
-            headers=[
-                (name.encode(), value.encode("latin-1", "replace"))
-                for name, value in headers.items()
-            ],
-            content=content,
-            extensions=extensions,
-        )
+        try:
+            return client.build_request(
+                call.method,
+                f"{origin}{call.uri}",
+                headers=[
+                    (name.encode(), value.encode("latin-1", "replace"))
+                    for name, value in headers.items()
+                ],
+                content=content,
+                extensions=extensions,
+            )
+        except UnicodeError as exc:
+            raise httpx.InvalidURL("the URL cannot be encoded") from exc
 
 
 def fault_of(exc: Exception) -> Fault:

@@ -37,7 +37,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 
 _TASK = re.compile(rf"{ROOT}/TaskService/(Tasks|TaskMonitors)/[^/]+")
 _TASK_ACTION = re.compile(rf"({_TASK.pattern})/Actions/Oem/Taskfish\.(?P<action>\w+)")
-_OWNER_ACTIONS = ("Suspend", "Resume")
+_OWNER_ACTIONS = ("Suspend", "Resume", "SetTags")
 """What owners may do with their tasks; the routes ask who the owner is."""
 
 _TASKS_OF_MEMBER = re.compile(tasks_of(rf"{ROOT}/({'|'.join(WITH_TASKS)})/[^/]+"))
@@ -83,7 +83,7 @@ class PrivilegeTable:
 
         An action needs what a POST of its resource needs, and a HEAD what a GET needs:
         an ETag tells of what it belongs to. Login is all that it takes to cancel,
-        suspend and resume a task here: its route asks for the owner.
+        suspend, resume and tag a task here: its route asks for the owner.
         """
         if _is_of_owner(method, path):
             return frozenset({LOGIN})

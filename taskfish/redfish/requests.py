@@ -26,6 +26,7 @@ from taskfish.redfish.messages import Message, base_message
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.secrecy import MASK, is_secret_name, masked
 from taskfish.redfish.sources import SOURCE_ID, fingerprint, place_of
+from taskfish.redfish.tags import Tags
 
 _SHOWN_VALUE = 80
 _READ_ONLY = frozenset(
@@ -247,6 +248,14 @@ class NewSourceBody(SourceChange):
         pattern=r"^((?i:https?)://)?([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?/?$",
     )
     links: SourceLinks
+
+
+class TagsBody(RequestBody):
+    """Parameters of Taskfish.SetTags."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tags: Tags
 
 
 class TaskServiceBody(RequestBody):

@@ -313,6 +313,6 @@ class Task(Resource):
 
 
 class ActionInfo(Resource):
-    """ActionInfo of an action that takes no parameters."""
+    """ActionInfo: which parameters an action takes."""
 
     parameters: list[dict[str, JsonValue]]

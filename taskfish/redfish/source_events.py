@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
+from taskfish.redfish.json_values import check_encodable
+
 MOST_NAMES = 256
 """How many tasks one payload names at most; it is polling that finds the others."""
 LONGEST_NAME = 255
@@ -35,9 +37,12 @@ def task_name(uri: str) -> str:
 
 
 def decoded(content: bytes) -> dict[str, JsonValue]:
-    """Return the JSON object that was sent; ValueError if it is none."""
+    """Return the JSON object that was sent; ValueError if it is none, or has text that
+    could not be kept.
+    """
     try:
         value: JsonValue = json.loads(content)
+        check_encodable(value)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not isinstance(value, dict):
@@ -64,14 +69,18 @@ def named_tasks(event: dict[str, JsonValue]) -> tuple[str, ...]:
     """Return the names of the tasks that an Event is about, each once.
 
     A record names them in `MessageArgs[0]` of a TaskEvent (an id or a URI) and in
-    `OriginOfCondition`, if that is a task's. Raises ValueError for what is no Event.
+    `OriginOfCondition`, if that is a task's. A name that is too long, or has control
+    characters, is left out. Raises ValueError for what is no Event.
     """
     records = event.get("Events")
     if not isinstance(records, list):
         raise ValueError("no Events")
     names = (name for record in records for name in _names(record))
-    good = (name for name in names if 0 < len(name) <= LONGEST_NAME)
-    return tuple(dict.fromkeys(good))[:MOST_NAMES]
+    return tuple(dict.fromkeys(filter(_is_good, names)))[:MOST_NAMES]
+
+
+def _is_good(name: str) -> bool:
+    return 0 < len(name) <= LONGEST_NAME and name.isprintable()
 
 
 def _names(record: JsonValue) -> Iterator[str]:

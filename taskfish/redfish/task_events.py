@@ -126,7 +126,7 @@ class TaskStory:
             return task_message("TaskResumed", task_id)
         if before in _BEGUN and state is TaskState.RUNNING:
             return None
-        text = f"The task %1 is {state.value}, %2 percent complete."
+        text = f"The task %1 is {state.value}."
         return task_message("TaskProgressChanged", task_id, f"{percent}", text=text)
 
 

@@ -14,6 +14,7 @@ from taskfish.settings import Settings
 from taskfish.store.database import Store
 from taskfish.store.event_log import tell_within
 from taskfish.store.kept_options import KeptOptions, Options
+from taskfish.store.subscriptions import remove_owned
 from taskfish.store.tables import accounts, sessions
 
 AcceptedForm = Literal["conformant", "sushy", "location"]
@@ -99,12 +100,22 @@ class Accounts:
         async with self._store.read() as connection:
             return await _account(connection, name)
 
+    async def enabled(self) -> frozenset[str]:
+        """Return the names of the accounts that are not disabled."""
+        statement = select(accounts.c.name).where(accounts.c.enabled)
+        async with self._store.read() as connection:
+            return frozenset((await connection.execute(statement)).scalars())
+
     async def add(self, account: Account) -> bool:
-        """Keep a new account; returns False if the name is taken."""
+        """Keep a new account; returns False if the name is taken.
+
+        What an earlier one has subscribed to at the moment of its removal goes now.
+        """
         values = {**account.model_dump(), "created_at": datetime.now(UTC)}
         try:
             async with self._store.write() as connection:
                 await connection.execute(insert(accounts).values(**values))
+                await remove_owned(connection, account.name)
                 await tell_within(connection, resource_created(account.uri))
         except IntegrityError:
             return False
@@ -129,7 +140,9 @@ class Accounts:
         return changed
 
     async def remove(self, seen: Account) -> bool:
-        """Forget an account that is still as it was seen, and end its sessions."""
+        """Forget an account that is still as it was seen; end its sessions and
+        subscriptions.
+        """
         statement = delete(accounts).where(
             accounts.c.name == seen.name, accounts.c.revision == seen.revision
         )
@@ -137,6 +150,7 @@ class Accounts:
             removed = (await connection.execute(statement)).rowcount > 0
             if removed:
                 await connection.execute(_sessions_of(seen))
+                await remove_owned(connection, seen.name)
                 await tell_within(connection, resource_removed(seen.uri))
         return removed
 

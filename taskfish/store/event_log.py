@@ -230,11 +230,12 @@ async def append_within(
     (`serialized`); `outcome` is for the one that ends a task.
     """
     told = await _told(connection, {_run(e.task) for e in added if e.task is not None})
-    rows = [
-        _row(event, outcome)
-        for event in added
-        if event.task is None or told[_run(event.task)].takes(event.task)
-    ]
+    rows = []
+    for event in added:
+        if event.task is None:
+            rows.append(_row(event, None))
+        elif told[_run(event.task)].takes(event.task):
+            rows.append(_row(told[_run(event.task)].at_least(event), outcome))
     if rows:
         await connection.execute(insert(events), rows)
 
@@ -284,6 +285,18 @@ class _Steps:
         if is_new:
             self.add(step)
         return is_new
+
+    def at_least(self, event: Event) -> Event:
+        """Return an event whose percentage does not go back: whoever tells of a state
+        may not know how far the task was told to be.
+        """
+        message = event.message
+        if not message.message_id.endswith(".TaskProgressChanged"):
+            return event
+        task_id, percent = message.message_args
+        args = (task_id, str(max(int(percent), self._furthest)))
+        told = message.model_copy(update={"message_args": args})
+        return event.model_copy(update={"message": told})
 
     def _is_new(self, step: TaskStep) -> bool:
         """Say whether a step may be appended: not twice, not behind the end, and none

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskfish.errors import UndecryptableError
 from taskfish.redfish.event_filters import EventFilter
-from taskfish.redfish.events import Event
+from taskfish.redfish.events import Event, resource_removed, subscription_uri
 from taskfish.store.database import Store, serialized
 from taskfish.store.event_log import tell_within
 from taskfish.store.tables import events, subscriptions
@@ -226,3 +227,17 @@ def _filters(kept: Any) -> EventFilter:
         return EventFilter.model_validate(kept)
     except ValueError:
         return EventFilter()
+
+
+async def remove_owned(connection: AsyncConnection, owner: str) -> None:
+    """Remove what an account has subscribed to, and tell of that, all in the
+    transaction that is under way; streams come and go without an event.
+    """
+    its = subscriptions.c.owner == owner
+    statement = select(subscriptions.c.id).where(
+        its, subscriptions.c.kind == "RedfishEvent"
+    )
+    found = (await connection.execute(statement)).scalars().all()
+    await connection.execute(delete(subscriptions).where(its))
+    told = (resource_removed(subscription_uri(each), owner=owner) for each in found)
+    await tell_within(connection, *told)

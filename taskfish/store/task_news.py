@@ -41,7 +41,7 @@ class TaskNews:
         try:
             async with self._store.write() as connection:
                 await serialized(connection, task_news.name)
-                await _replace(connection, source, list(dict.fromkeys(names)))
+                await _replace(connection, source, _newest(names))
                 await _limit(connection, source)
                 await notify(connection, task_news.name)
         except IntegrityError:
@@ -63,6 +63,11 @@ class TaskNews:
         async with self._store.read() as connection:
             rows = (await connection.execute(statement)).all()
         return [News(row.position, row.source, row.plugin_task) for row in rows]
+
+
+def _newest(names: Collection[str]) -> list[str]:
+    """Return the names that would remain, each once: a statement takes so many."""
+    return list(dict.fromkeys(names))[-MOST_OF_A_SOURCE:]
 
 
 async def _replace(connection: AsyncConnection, source: str, names: list[str]) -> None:

@@ -33,7 +33,11 @@ class Office:
     """What delivers; `is_enabled` is whether the EventService is."""
 
     def __init__(self, store: Store, folder: Path, **settings: Any) -> None:
-        defaults = {"delivery_retry_interval": RETRY_SECONDS, "delivery_timeout": 1}
+        defaults = {
+            "admin_username": "ada",
+            "delivery_retry_interval": RETRY_SECONDS,
+            "delivery_timeout": 1,
+        }
         self.settings = fast_settings(
             folder, SecretStr(generate_key()), **(defaults | settings)
         )

@@ -247,6 +247,25 @@ async def test_subscription_ends_after_its_retries(
     assert removed.event.message.message_id.endswith(".ResourceRemoved")
     assert removed.event.origin.endswith(f"/Subscriptions/{subscription.id}")
     assert removed.event.resource_type == "EventDestination"
+    assert removed.event.owner == subscription.owner
+
+
+async def test_subscription_that_was_changed_during_its_last_try_stays(
+    office: Office, listener: Listener
+) -> None:
+    listener.fault = "hang"
+    subscription = await office.subscribe(listener)
+    attempts = office.settings.delivery_retry_attempts
+    await office.tell(10)
+    async with office.delivering(
+        subscription, Delivery(revision=1, failures=attempts)
+    ) as under:
+        await listener.until_tried(1)
+        await office.subscriptions.change(subscription.id, retry_policy="RetryForever")
+        await until(lambda: under.seen.revision == 2)
+        listener.fault = None
+        await until(lambda: under.seen.delivered == 1)
+    assert set(percents(listener)) == {10}
 
 
 async def test_subscription_is_suspended_and_resumed(
@@ -435,15 +454,17 @@ async def test_headers_do_not_change_what_is_sent_and_to_whom(
     assert post.headers["content-type"] == "application/json"
 
 
-async def test_login_and_query_of_a_destination_are_not_shown(
+async def test_no_more_than_the_host_of_a_destination_is_shown(
     office: Office, listener: Listener
 ) -> None:
-    destination = f"{listener.url}?token=s3cret".replace("http://", "http://u:s3cret@")
+    host = listener.url.removesuffix("/events")
+    secret = f"{host}/hooks/s3cret?token=s3cret"
+    destination = secret.replace("http://", "http://u:s3cret@")
     subscription = await office.subscribe(listener, destination=destination)
     async with office.delivering(subscription) as under:
         await office.tell(10)
         await until(lambda: under.seen.delivered)
-    assert under.seen.destination == listener.url
+    assert under.seen.destination == host
     assert "s3cret" not in under.seen.model_dump_json()
 
 
@@ -460,6 +481,25 @@ async def test_address_that_may_not_be_reached_is_refused(
             await until(lambda: under.seen.error)
     assert "is a loopback address" in str(under.seen.error)
     assert listener.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("a..b", "cannot be connected to"),
+        (f"{'a' * 64}.example", "cannot be connected to"),
+        ("xn--a", "is not a usable URL"),
+    ],
+)
+async def test_destination_that_nobody_can_find_fails_as_any_other(
+    office: Office, listener: Listener, host: str, words: str
+) -> None:
+    subscription = await office.subscribe(listener, destination=f"http://{host}/")
+    async with office.delivering(subscription) as under:
+        await office.tell(10)
+        await until(lambda: under.seen.error)
+        assert words in str(under.seen.error)
+        await under.ended()
 
 
 @pytest.mark.parametrize("verifies", [True, False])
@@ -518,23 +558,53 @@ async def test_event_that_is_too_long_alone_is_cut_and_says_so(
 
 @pytest.mark.parametrize(
     ("role", "expected"),
-    [("Administrator", [10, 20]), ("Operator", [20]), (None, [20])],
+    [("Administrator", [10, 20]), ("Operator", [20])],
 )
 async def test_events_of_others_are_for_managers(
-    tmp_path: Path, listener: Listener, role: str | None, expected: list[int]
+    tmp_path: Path, listener: Listener, role: str, expected: list[int]
 ) -> None:
     async with (
         opened(tmp_path) as store,
-        open_office(store, tmp_path, owner_only=True) as office,
+        open_office(store, tmp_path, owner_only=True, admin_username="root") as office,
     ):
-        if role is not None:
-            await office.accounts.add(Account(name="ada", role=role, password="-"))
+        await office.accounts.add(Account(name="ada", role=role, password="-"))
         async with office.delivering(await office.subscribe(listener)) as under:
             await office.tell(10, owner="eve", task="hers")
             await office.tell(20, owner="ada", task="mine")
             last = await office.log.newest()
             await until(lambda: under.seen.cursor == last)
     assert percents(listener) == expected
+
+
+async def test_nothing_is_sent_for_an_owner_who_is_not_there(
+    office: Office, listener: Listener
+) -> None:
+    subscription = await office.subscribe(listener, owner="eve")
+    async with office.delivering(subscription) as under:
+        await office.tell(10)
+        await until(lambda: "owner" in under.seen.status)
+    assert listener.posts == []
+
+
+async def test_nothing_is_sent_while_the_owner_is_disabled(
+    office: Office, listener: Listener
+) -> None:
+    await office.accounts.add(Account(name="eve", role="Operator", password="-"))
+    subscription = await office.subscribe(listener, owner="eve")
+    async with office.delivering(subscription) as under:
+        await office.tell(10)
+        await listener.until(1)
+        eve = await office.accounts.get("eve")
+        assert eve is not None
+        assert await office.accounts.change(eve, enabled=False)
+        await until(lambda: "owner" in under.seen.status)
+        await office.tell(20)
+        assert percents(listener) == [10]
+        eve = await office.accounts.get("eve")
+        assert eve is not None
+        assert await office.accounts.change(eve, enabled=True)
+        await listener.until(2)
+    assert percents(listener) == [10, 20]
 
 
 def worded(event: Any, text: str) -> Any:

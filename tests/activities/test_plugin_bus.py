@@ -38,6 +38,15 @@ class HeldNews(TaskNews):
         return await asyncio.Future()
 
 
+class ChoosyNews(TaskNews):
+    """News that fail as soon as one name is among them."""
+
+    async def tell(self, source: str, names: Collection[str]) -> bool:
+        if "s3cret" in names:
+            raise ValueError(f"cannot keep {names}")
+        return await super().tell(source, names)
+
+
 @pytest.fixture(scope="module")
 def bus() -> Bus:
     return Bus()
@@ -148,6 +157,8 @@ async def test_bad_messages_are_skipped_and_not_shown(
         b'{"request": "s3cret!"}',
         b"[]",
         b'{"Events": "s3cret"}',
+        b'{"Events": [], "Context": "s3cret\\ud800"}',
+        envelope("\ud800s3cret"),
     ]
     with caplog.at_level(logging.WARNING, "activities.plugin_bus"):
         async with reading(bus, store, "bad"):
@@ -156,6 +167,33 @@ async def test_bad_messages_are_skipped_and_not_shown(
     said = [record.getMessage() for record in caplog.records]
     assert len([text for text in said if "is skipped" in text]) == len(bad)
     assert not any("s3cret" in text for text in said)
+
+
+async def test_message_that_fails_alone_is_skipped_and_committed(
+    bus: Bus, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus.publish(envelope("s3cret"), envelope("good"))
+    async with reading(bus, store, "alone", ChoosyNews(store)):
+        await until_told(store, ("one", "good"))
+        bus.publish(envelope("later"))
+        await until_told(store, ("one", "later"))
+    assert ("one", "s3cret") not in await told(store)
+    assert "are skipped" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+async def test_fault_of_any_kind_is_tried_again(
+    bus: Bus, store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The certificates of the broker's authority come later than the worker."""
+    async with reading(
+        bus,
+        store,
+        "faulty",
+        kafka_security_protocol="SSL",
+        kafka_ca=tmp_path / "ca.pem",
+    ):
+        await until(lambda: caplog.text.count("is not read") > 1, SECONDS)
 
 
 async def test_old_messages_wake_nobody(bus: Bus, store: Store) -> None:

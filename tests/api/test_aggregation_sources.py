@@ -243,6 +243,9 @@ async def test_two_posts_at_once_add_one_source(house: House) -> None:
         ({"HostName": "http://[1.2.3.4]"}, "PropertyValueFormatError", "HostName"),
         ({"HostName": "host\n"}, "PropertyValueFormatError", "HostName"),
         ({"HostName": f"{'x' * 256}"}, "PropertyValueFormatError", "HostName"),
+        ({"HostName": "a..b"}, "PropertyValueFormatError", "HostName"),
+        ({"HostName": f"{'a' * 64}.example"}, "PropertyValueFormatError", "HostName"),
+        ({"HostName": "http://xn--a"}, "PropertyValueFormatError", "HostName"),
         (
             {"Links": {"ConnectionMethod": {"@odata.id": f"{METHODS}/IPMI"}}},
             "PropertyValueNotInList",

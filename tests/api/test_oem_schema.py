@@ -119,9 +119,10 @@ async def test_everything_in_the_schema_is_described(house: House) -> None:
 
 async def test_actions_are_bound_to_a_task(house: House) -> None:
     actions = list((await schema(house)).iter(f"{EDM}Action"))
-    assert {each.attrib["Name"] for each in actions} == {"Suspend", "Resume", "Kill"}
+    names = {each.attrib["Name"] for each in actions}
+    assert names == {"Suspend", "Resume", "SetTags", "Kill"}
     for each in actions:
-        (parameter,) = each.iter(f"{EDM}Parameter")
+        parameter, *_ = each.iter(f"{EDM}Parameter")
         assert each.attrib["IsBound"] == "true"
         assert parameter.attrib["Type"] == "Task.v1_1_0.OemActions"
 

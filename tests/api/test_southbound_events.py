@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from api.source_tokens import SourceTokens
+from api.source_tokens import SOURCES_OF_A_NETWORK, SourceTokens
 from taskfish.errors import RequestRefusedError
 from taskfish.redfish.event_receiver import RECEIVER, TOKEN_HEADER
 from taskfish.settings import Settings
@@ -104,6 +104,9 @@ async def test_event_names_its_task(
         {"MessageId": "TaskEvent.1.0.TaskStarted", "MessageArgs": "7"},
         {"MessageId": "TaskEvent.1.0.TaskStarted", "MessageArgs": [""]},
         {"MessageId": "TaskEvent.1.0.TaskStarted", "MessageArgs": ["x" * 300]},
+        {"MessageId": "TaskEvent.1.0.TaskStarted", "MessageArgs": ["\0"]},
+        {"MessageId": "TaskEvent.1.0.TaskStarted", "MessageArgs": ["a\nb"]},
+        {"OriginOfCondition": "/redfish/v1/TaskService/Tasks/\u202e7"},
         {"OriginOfCondition": {"@odata.id": "/redfish/v1/Systems/1"}},
         "nonsense",
         None,
@@ -151,6 +154,7 @@ async def test_unknown_sources_and_wrong_tokens_are_told_the_same(
         await send(known, event(RECORD, Context="wrong"), headers={}),
         await send(known, b"{", headers=wrong),
         await send(known, b"{", headers={}),
+        await send(known, b'{"Context": "\\ud800"}', headers={}),
     ]
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.text for answer in answers}) == 1
@@ -181,6 +185,8 @@ async def test_login_is_no_token(known: House) -> None:
         b'{"request": "e30="}',
         b"[" * 100_000,
         b"\xff",
+        b'{"Events": [], "Context": "\\ud800"}',
+        b'{"Events": [{"MessageId": "TaskEvent.1.0.X", "MessageArgs": ["\\ud800"]}]}',
     ],
 )
 async def test_what_is_no_event_is_400(known: House, content: bytes) -> None:
@@ -198,6 +204,12 @@ async def test_body_may_have_a_mebibyte(known: House) -> None:
     assert (await send(known, padded((1 << 20) + 1))).status_code == 413
 
 
+async def test_nothing_is_read_for_a_wrong_token_in_a_header(known: House) -> None:
+    wrong = {"Authorization": "Bearer wrong"}
+    answer = await send(known, b"x" * ((1 << 20) + 1), headers=wrong)
+    assert answer.status_code == 401
+
+
 async def test_same_task_has_one_row(known: House) -> None:
     for _ in range(3):
         await send(known, event(RECORD, RECORD))
@@ -211,6 +223,14 @@ async def test_made_up_names_have_an_end(known: House) -> None:
     found = await names(known)
     assert len(found) == MOST_OF_A_SOURCE
     assert found[-1] == ("bmc1", f"{MOST_OF_A_SOURCE // 200 + 1}-199")
+
+
+async def test_more_names_than_a_statement_takes_are_told_of(known: House) -> None:
+    made_up = [str(number) for number in range(40_000)]
+    assert await TaskNews(known.store).tell("bmc1", made_up)
+    assert await names(known) == [
+        ("bmc1", name) for name in made_up[-MOST_OF_A_SOURCE:]
+    ]
 
 
 async def test_source_that_is_gone_has_no_news(known: House) -> None:
@@ -239,3 +259,18 @@ async def test_wrong_tokens_hold_up_who_sends_them_for_that_source(
     assert refused.value.status == 429
     tokens.check_rate("bmc1", "192.0.2.2")
     tokens.check_rate("node1", "192.0.2.1")
+
+
+async def test_wrong_tokens_for_ever_new_sources_hold_up_their_address(
+    known: House,
+) -> None:
+    settings = Settings(login_rate="2/minute")
+    tokens = SourceTokens(SourceSubscriptions(known.store), settings)
+    for number in range(2 * SOURCES_OF_A_NETWORK):
+        tokens.check_rate(f"bmc{number}", "192.0.2.1")
+        with pytest.raises(RequestRefusedError):
+            await tokens.check(f"bmc{number}", "wrong", "192.0.2.1")
+    with pytest.raises(RequestRefusedError) as refused:
+        tokens.check_rate("bmc1000", "192.0.2.1")
+    assert refused.value.status == 429
+    tokens.check_rate("bmc1000", "192.0.2.2")

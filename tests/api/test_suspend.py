@@ -240,13 +240,15 @@ async def test_actions_are_shown_while_the_task_runs(house: House) -> None:
     house.emulator.set_modes("bmc1", seconds=1)
     accepted = await house.reset("bmc1.1")
     actions = (await house.task(accepted))["Actions"]["Oem"]
-    assert set(actions) == {"#Taskfish.Suspend", "#Taskfish.Resume", "#Taskfish.Kill"}
+    verbs = ("Suspend", "Resume", "SetTags", "Kill")
+    assert set(actions) == {f"#Taskfish.{verb}" for verb in verbs}
     for action in actions.values():
         info = await house.client.get(action["@Redfish.ActionInfo"])
         assert info.status_code == 200
         assert info.json()["@odata.id"] == action["@Redfish.ActionInfo"]
         assert info.json()["@odata.type"].startswith("#ActionInfo.v1_")
-        assert info.json()["Parameters"] == []
+        names = [each["Name"] for each in info.json()["Parameters"]]
+        assert names == (["Tags"] if "SetTags" in action["target"] else [])
     assert "Actions" not in await house.ended(accepted)
 
 
@@ -293,7 +295,7 @@ async def test_adding_a_source_cannot_be_suspended(
         accepted = await house.client.post(SOURCES, json=body)
         await until_begun(house, accepted, "admit_source")
         actions = (await house.task(accepted))["Actions"]["Oem"]
-        assert set(actions) == {"#Taskfish.Kill"}
+        assert set(actions) == {"#Taskfish.SetTags", "#Taskfish.Kill"}
         for verb in ("Suspend", "Resume"):
             response = await act(house, accepted, verb)
             assert response.status_code == 400

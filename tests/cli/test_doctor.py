@@ -263,3 +263,13 @@ async def test_plain_http_for_all_is_a_warning_and_no_fault(
     assert findings[-1].level == "warning"
     assert show(findings, as_json=False) == 0
     assert "warning HTTPS: TASKFISH_PLAIN_HTTP" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("environment")
+async def test_bare_metal_without_login_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TASKFISH_BAREMETAL_AUTH", "none")
+    finding = await found("bare metal")
+    assert finding.level == "warning"
+    assert "proxy" in finding.text

@@ -231,6 +231,13 @@ async def test_name_that_nobody_knows_is_a_failure_to_connect() -> None:
             await checked.get("http://bmc.example")
 
 
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example"])
+async def test_name_that_cannot_be_is_a_failure_to_connect(host: str) -> None:
+    async with client(allow_local=False) as checked:
+        with pytest.raises(httpx.ConnectError, match="cannot be resolved"):
+            await checked.get(f"http://{host}/")
+
+
 async def test_silent_resolver_is_a_time_out() -> None:
     async def resolve(host: str, port: int) -> list[str]:
         await asyncio.Event().wait()

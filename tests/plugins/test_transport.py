@@ -119,6 +119,7 @@ async def test_read_without_whole_answer_may_be_repeated(name: str) -> None:
     "host_name",
     [
         "http://[bad",
+        "http://xn--a",
         "ftp://10.0.0.1",
         "http://",
         "http://10.0.0.1:99999",

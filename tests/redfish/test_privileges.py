@@ -66,7 +66,7 @@ def test_every_entity_of_the_schemas_has_a_row() -> None:
         ("PATCH", TASK, "ConfigureManager"),
         ("GET", f"{TASK}/SuspendActionInfo", "Login"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.Kill", "ConfigureManager"),
-        ("POST", f"{TASK}/Actions/Oem/Taskfish.SetTags", "ConfigureManager"),
+        ("POST", f"{TASK}/Actions/Oem/Taskfish.SetTags", "Login"),
     ],
 )
 def test_request_needs_what_the_registry_says(
@@ -112,6 +112,7 @@ def test_place_of_a_subordinate_counts(method: str, path: str, needed: str) -> N
         ("DELETE", f"{ROOT}/TaskService/TaskMonitors/x"),
         ("DELETE", f"{ROOT}/TaskService/TaskMonitors/x~1"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.Suspend"),
+        ("POST", f"{TASK}/Actions/Oem/Taskfish.SetTags"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.Resume"),
     ],
 )

@@ -10,6 +10,12 @@ from sqlalchemy import select, update
 from taskfish.settings import Settings
 from taskfish.store.accounts import Account, Accounts, AccountSettings
 from taskfish.store.database import Store
+from taskfish.store.event_log import EventLog
+from taskfish.store.subscriptions import (
+    Subscription,
+    SubscriptionKind,
+    Subscriptions,
+)
 from taskfish.store.tables import accounts as table
 from tests.store.stores import opened
 
@@ -159,3 +165,37 @@ async def test_password_is_kept_as_it_was_given(store: Store) -> None:
         row = (await connection.execute(select(table))).one()
     assert row.password == EVE.password
     assert row.created_at <= datetime.now(UTC)
+
+
+async def test_subscriptions_go_with_their_account(store: Store) -> None:
+    found, subscriptions = await with_eve(store), Subscriptions(store)
+    for owner in ("eve", "ada"):
+        for kind in ("RedfishEvent", "SSE"):
+            await subscriptions.add(subscription(owner, kind))
+    assert await found.remove(await eve_in(found))
+    left = await subscriptions.all()
+    assert [each.owner for each in left] == ["ada", "ada"]
+    told = [each.event for each in await EventLog(store).after(0)]
+    (removed,) = (each for each in told if each.resource_type == "EventDestination")
+    assert removed.message.message_id.endswith(".ResourceRemoved")
+    assert removed.origin.endswith("/eve-RedfishEvent")
+    assert removed.owner == "eve"
+
+
+async def test_new_account_inherits_no_subscription(store: Store) -> None:
+    """One that came about while the account was removed."""
+    subscriptions = Subscriptions(store)
+    await subscriptions.add(subscription("eve", "RedfishEvent"))
+    await with_eve(store)
+    assert await subscriptions.all() == []
+
+
+def subscription(owner: str, kind: SubscriptionKind) -> Subscription:
+    return Subscription(
+        id=f"{owner}-{kind}",
+        kind=kind,
+        owner=owner,
+        destination="http://listener.example.com/",
+        cursor=0,
+        created_at=datetime.now(UTC),
+    )

@@ -191,6 +191,16 @@ async def suspended_at_source(house: House) -> httpx.Response:
     return accepted
 
 
+async def tagged(house: House) -> httpx.Response:
+    """Its tags are replaced while the source works on it, then taken away."""
+    house.emulator.set_modes("bmc1", seconds=2)
+    accepted = await house.reset("bmc1.1")
+    await until_begun(house, accepted, "await_completion")
+    await house.workflow(accepted).signal("SetTags", ["night", "rack7"])
+    await house.workflow(accepted).signal("SetTags", [])
+    return accepted
+
+
 async def resumed_at_source(house: House) -> httpx.Response:
     """The source pauses its task by itself, and is told to go on."""
     house.emulator.set_modes("bmc1", pausable=True, seconds=2)
@@ -429,6 +439,7 @@ ON_A_BMC: tuple[Scenario, ...] = (
     deadline_passed,
     suspended_unsent,
     suspended_at_source,
+    tagged,
     resumed_at_source,
     queued,
     superseding,

@@ -83,9 +83,11 @@ async def test_delivery_is_seen_in_temporal(bmc: House) -> None:
         run = await handle.describe()
         assert run.workflow_type == EVENT_DELIVERY
         assert run.status is WorkflowExecutionStatus.RUNNING
-        assert await run.static_summary() == f"Delivers events to {listener.url}"
+        host = listener.url.removesuffix("/events")
+        summary = f"Delivers events to {host} (subscription {subscription.id})"
+        assert await run.static_summary() == summary
         details = await handle.query("__temporal_workflow_metadata")
-        assert f"Delivers events to {listener.url}" in details.current_details
+        assert f"Delivers events to {host} until" in details.current_details
         history = await handle.fetch_history()
         names = event_names(list(history.events))
         assert len(names) <= 12, names

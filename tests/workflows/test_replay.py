@@ -48,6 +48,7 @@ STATUS = {
     "deadline_passed": "FAILED",
     "suspended_unsent": "COMPLETED",
     "suspended_at_source": "COMPLETED",
+    "tagged": "COMPLETED",
     "resumed_at_source": "COMPLETED",
     "queued": "COMPLETED",
     "queue_timed_out": "FAILED",

@@ -23,6 +23,7 @@ from tests.api.governing import task_uri
 from tests.house import TASKS, House
 from tests.workflows.houses import until, until_executed
 
+AUDIT = "/redfish/v1/Managers/taskfish/LogServices/Audit/Entries"
 SOFT = ("abort soft power off", "abort soft rebooting")
 
 
@@ -195,3 +196,16 @@ async def test_in_owner_only_mode_nothing_is_told_of_others(house: House) -> Non
         assert task_id not in locked.text + str(locked.headers)
     task = (await house.client.get(f"{TASKS}/{task_id}")).json()
     assert task["TaskState"] not in ("Cancelling", "Cancelled")
+
+
+async def test_each_change_that_an_abort_ends_is_audited(house: House) -> None:
+    node, first = await hanging(house, "soft power off")
+    uri = f"/redfish/v1/Systems/{node}/Actions/ComputerSystem.Reset"
+    accepted = await house.client.post(uri, json={"ResetType": "GracefulRestart"})
+    answer = await put_power(house, node, "abort soft power off")
+    assert answer.status_code == 202
+    entries = (await house.client.get(AUDIT)).json()["Members"]
+    facts = [each["Oem"]["Taskfish"] for each in entries]
+    named = [each.get("Task", "").rpartition("/")[2] for each in facts]
+    for task_id in (first, accepted.json()["Id"]):
+        assert named.count(task_id) == 2

@@ -97,6 +97,19 @@ async def test_this_machine_has_several_names(
         assert (await asking.get(NODES)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "VIA"]
+)
+async def test_without_login_nobody_gets_in_through_a_proxy(
+    house: House, name: str
+) -> None:
+    headers = {name: "for=127.0.0.1"}
+    async with open_door(house, baremetal_auth="none") as asking:
+        assert (await asking.get(NODES, headers=headers)).status_code == 401
+        answer = await asking.get(NODES, headers=headers, auth=ADMIN)
+        assert answer.status_code == 200
+
+
 async def test_without_login_no_page_of_another_origin_changes_power(
     house: House,
 ) -> None:

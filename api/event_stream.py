@@ -93,9 +93,11 @@ class EventStreamResponse(Response):
 
 
 def _written(logged: LoggedEvent, context: str) -> str:
-    """Return an event as a stream has it: its position, and one line of JSON."""
+    """Return an event as a stream has it: its position, from which a stream goes on,
+    and one line of JSON.
+    """
     data = json.dumps(event_payload([logged], context))
-    return f"id: {logged.event_id}\ndata: {data}\n\n"
+    return f"id: {logged.position}\ndata: {data}\n\n"
 
 
 async def _until_first(ends: Sequence[Awaitable[object]]) -> None:

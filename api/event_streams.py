@@ -157,7 +157,7 @@ class EventStreams:
         newest = await self._event_log.newest()
         told: tuple[LoggedEvent, ...] = ()
         if behind is not None and behind > newest:
-            told = (LoggedEvent(position=newest, event=events_were_lost()),)
+            told = (_lost(newest, behind),)
         return OpenStream(
             id=secrets.token_hex(8),
             context=secrets.token_urlsafe(12),
@@ -175,7 +175,7 @@ class EventStreams:
             return []
         if await self._event_log.oldest() < first.position:
             return []
-        return [LoggedEvent(position=first.position - 1, event=events_were_lost())]
+        return [_lost(first.position - 1, position)]
 
     async def _forget_for(self, seconds: float) -> None:
         """Remove at once what is closed, for so long."""
@@ -205,6 +205,13 @@ class EventStreams:
             holds = stream.credential.holds(accounts)
             if not enabled or stream.id not in there or not holds:
                 stream.ended.set()
+
+
+def _lost(until: int, behind: int) -> LoggedEvent:
+    """Return what is told in place of the events between two positions, with an EventId
+    of its own: who has it goes on from there.
+    """
+    return LoggedEvent(position=until, event=events_were_lost(), id=f"lost-{behind}")
 
 
 def _subscription(stream: OpenStream, destination: str) -> Subscription:

@@ -294,7 +294,11 @@ async def test_what_was_forgotten_is_told(house: House, served: Api) -> None:
     headers = {"Last-Event-ID": str(last - 4)}
     query = {"$filter": "ResourceType eq 'Volume'"}
     async with reading(served.url, headers=headers, params=query) as reader:
-        assert await reader.key() == "EventBufferExceeded"
+        sent = await reader.next()
+        assert sent.data is not None
+        (lost,) = sent.data["Events"]
+        assert lost["MessageId"].endswith(".EventBufferExceeded")
+        assert (sent.id, lost["EventId"]) == (str(last - 2), f"lost-{last - 4}")
         assert (await reader.event())["EventId"] == str(last - 1)
         assert (await reader.event())["EventId"] == str(last)
 

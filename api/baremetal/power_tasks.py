@@ -11,6 +11,7 @@ from api.listed_tasks import listed_view
 from api.privileges import may_see
 from api.task_view import TaskView
 from api.temporal_faults import TEMPORAL_FAULTS, unavailable
+from api.temporal_queries import quoted
 from taskfish.redfish.operations import RESET_ACTION
 from taskfish.redfish.task import TaskState
 from taskfish.temporal import RPC_TIMEOUT
@@ -53,8 +54,7 @@ async def power_tasks(gateway: Gateway, user: User, system: str) -> list[PowerTa
     open, is described, so that nothing is missing that has just started or ended.
     """
     uri = f"{system}/Actions/{RESET_ACTION}"
-    quoted = uri.replace("'", "''")
-    query = f"{_RESETS} AND TaskTarget = '{quoted}'"
+    query = f"{_RESETS} AND TaskTarget = {quoted(uri)}"
     listed = await _listed(gateway, query)
     ended = {task.id: task for task in reversed(listed) if task.ended}
     to_read = {task.id for task in listed if not task.ended}

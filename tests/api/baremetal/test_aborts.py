@@ -6,6 +6,8 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from api.authentication import User
+from api.baremetal.power_tasks import power_tasks
 from taskfish.store.tables import sources
 from tests.api.accounts import account
 from tests.api.baremetal.ironic import (
@@ -209,3 +211,11 @@ async def test_each_change_that_an_abort_ends_is_audited(house: House) -> None:
     named = [each.get("Task", "").rpartition("/")[2] for each in facts]
     for task_id in (first, accepted.json()["Id"]):
         assert named.count(task_id) == 2
+
+
+@pytest.mark.parametrize("name", ["a'b", "a\\b", "a\\'b"])
+async def test_node_of_any_name_can_be_asked_for(house: House, name: str) -> None:
+    transport: Any = house.client._transport
+    user = User("eve", "Operator", frozenset(), accepted=None)
+    system = f"/redfish/v1/Systems/bmc1.{name}"
+    assert await power_tasks(transport.app.state.gateway, user, system) == []

@@ -149,10 +149,18 @@ class LookActivities:
                 continue
             if not await self._is_another_ones(request.source, listed.task, started):
                 found.append(Accepted(task=listed.task, report=listed.report))
-        if len(found) != 1:
+        if len(found) != 1 or await self._may_be_claimed(request, entry):
             return None
         await keep_answer(self._journal, request.key, found[0])
         return found[0]
+
+    async def _may_be_claimed(self, request: LookRequest, entry: JournalEntry) -> bool:
+        """Say whether the answer to another sending is still to come: a task that
+        nobody follows may be that one's, and is looked at again.
+        """
+        since = entry.sent_at - CLOCK_SKEW
+        others = await self._journal.others_since(request.key, request.source, since)
+        return any(each.answer is None for each in others)
 
     async def _is_another_ones(
         self, source: str, task: PluginTask, started: datetime | None

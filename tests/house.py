@@ -32,7 +32,7 @@ TASKS = "/redfish/v1/TaskService/Tasks"
 USER, PASSWORD = "admin", "gatekeeper"
 FAST = Modes(seconds=0.4)
 POLL = 0.05
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 120.0
 
 
 class House:

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
     from workflows.task import finished
 
-AN_APPEND_AT_MOST = timedelta(seconds=5)
+AN_APPEND_AT_MOST = timedelta(seconds=10)
 HELD_AT_MOST = timedelta(seconds=1)
 """After how long an append that fails is a timer, and the workflow goes on."""
 

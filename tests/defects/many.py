@@ -18,7 +18,7 @@ CHANGES = 30
 SENT_AT_ONCE = 8
 HANGING = 50
 MEASURED = 3.0
-MOST_CPU = 0.3
+MOST_CPU = 0.5
 """The part of one core that may be used while nothing happens; a loop uses all."""
 QUEUE = {"Task-Conflict": "queue"}
 RESET_ACTION = "Actions/ComputerSystem.Reset"

@@ -16,6 +16,7 @@ from api.front import METHODS
 from api.privileges import privileged
 from taskfish.errors import RequestRefusedError
 from taskfish.redfish.account_resources import ACCOUNTS
+from taskfish.redfish.event_resources import SUBSCRIPTIONS
 from taskfish.redfish.messages import status_of
 from taskfish.redfish.privileges import PRIVILEGES, ROLES
 from taskfish.redfish.schema import SCHEMA
@@ -55,13 +56,13 @@ async def may(user: User, method: str, path: str) -> bool:
 def needed(method: str, path: str) -> frozenset[str]:
     """Return the privileges of which one is enough at the door.
 
-    One's own password is a property; sessions and accounts are one's own where they
-    are, and elsewhere ConfigureSelf is nothing.
+    One's own password is a property; sessions, subscriptions and accounts are one's
+    own where they are, and elsewhere ConfigureSelf is nothing.
     """
     found = PRIVILEGES.needed(method, path)
     found |= PRIVILEGES.needed_for_any_property(method, path)
-    is_session = path == f"{SESSIONS}/x"
-    return found if is_session else found - {"ConfigureSelf"}
+    may_be_own = path in (f"{SESSIONS}/x", f"{SUBSCRIPTIONS}/x")
+    return found if may_be_own else found - {"ConfigureSelf"}
 
 
 @pytest.mark.parametrize("role", ROLES)

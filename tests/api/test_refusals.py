@@ -366,7 +366,7 @@ async def test_body_at_the_limit_is_read(house: House) -> None:
         ROOT,
         f"{ROOT}/Systems",
         SYSTEM,
-        f"{ROOT}/TaskService/Tasks",
+        f"{ROOT}/TaskService",
         f"{ROOT}/Nothing",
     ],
 )

@@ -35,6 +35,7 @@ from activities.event_deliveries import Deliveries
 from activities.event_delivery import DeliveryActivities
 from activities.event_log import EventLogActivities
 from activities.event_reconciler import EventReconciler
+from activities.held import HeldActivities
 from activities.housekeeping import HOUSEKEEPING, HousekeepingActivities
 from activities.look import LookActivities
 from activities.machine_state import MachineState
@@ -47,6 +48,7 @@ from activities.reset_gate import ResetGate
 from activities.retention import RetentionActivities
 from activities.source_events import SourceEvents
 from activities.sources import SourceActivities
+from activities.state_waiting import StateActivities
 from activities.submission import SubmitActivities
 from activities.turns import TurnActivities
 from activities.watch import WatchActivities
@@ -81,6 +83,7 @@ from workflows.add_aggregation_source import AddAggregationSource
 from workflows.adopted_task import AdoptedTask
 from workflows.event_delivery import EventDelivery
 from workflows.housekeeping import Housekeeping
+from workflows.operations import step_workflows
 from workflows.plugin_operation import PluginOperation
 from workflows.reconcile_events import ReconcileEvents
 from workflows.remove_ended_tasks import RemoveEndedTasks
@@ -176,6 +179,8 @@ class WorkerProcess:
             completing.await_completion,
             apply_times.await_reset,
             turns.await_turn,
+            HeldActivities(client, ResetWaits(store)).await_held,
+            StateActivities(connections).await_state,
         ]
 
     def _add_sources(self) -> None:
@@ -321,6 +326,7 @@ class WorkerProcess:
                 RemoveEndedTasks,
                 ReconcileEvents,
                 EventDelivery,
+                *step_workflows(),
             ],
             activities=self._acting,
             max_concurrent_activities=self._settings.max_concurrent_submits,

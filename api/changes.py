@@ -6,7 +6,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from api.apply_times import apply_time_of
-from api.change_kinds import deadline_of, wait_of
+from api.change_kinds import wait_of
 from api.change_request import ChangeRequest
 from api.conflicts import is_forced_power_off, leave_turn, take_turn, turn_of
 from api.errors import RETRY_AFTER, refuse
@@ -20,7 +20,6 @@ from taskfish.errors import RequestRefusedError
 from taskfish.plugins.protocol import Change
 from taskfish.redfish.apply_time import OPERATION_APPLY_TIME, ApplyTime
 from taskfish.redfish.operations import (
-    SLOW_RESTARTS,
     OperationName,
     name_operation,
     new_task_id,
@@ -35,6 +34,7 @@ from taskfish.store.accounts import AcceptedForm
 from taskfish.temporal import MAX_SEARCH_ATTRIBUTE
 from workflows.operation import Operation
 from workflows.task import TaskMemo
+from workflows.time_limits import TimeLimits
 
 DOWN_FOR = timedelta(minutes=1)
 """How long a source must have been silent before changes to it are refused."""
@@ -221,22 +221,19 @@ class _NewChange:
         )
 
     def _input(self, token: str, change: Change) -> Operation:
-        settings = self._gateway.settings
-        slow = self._operation.name.startswith(SLOW_RESTARTS)
+        limits = TimeLimits.model_validate(self._gateway.settings)
         return Operation(
             operation=self._operation.name,
             source=self._request.source,
             change=change,
             token=token,
             secret_body=self._secret,
-            submit_deadline=settings.submit_deadline,
-            answer_timeout=settings.submit_answer_timeout,
-            heartbeat_timeout=settings.heartbeat_timeout,
-            interrupted_after=settings.interrupted_after_update
-            if slow
-            else settings.interrupted_after,
+            submit_deadline=limits.submit_deadline,
+            answer_timeout=limits.submit_answer_timeout,
+            heartbeat_timeout=limits.heartbeat_timeout,
+            interrupted_after=limits.interrupted_after_of(self._operation.name),
             deadline=self._deadline,
-            abort_grace=settings.abort_grace,
+            abort_grace=limits.abort_grace,
             apply_time=self._apply_time,
             logs_events=True,
         )
@@ -262,7 +259,8 @@ class _NewChange:
             return self.wishes.timeout
         if self._waits_for_its_time:
             return None
-        return deadline_of(self._gateway.settings, self._operation)
+        limits = TimeLimits.model_validate(self._gateway.settings)
+        return limits.deadline_of(self._operation.name)
 
     @property
     def _waits_for_its_time(self) -> bool:

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from pydantic import JsonValue
 
-from api.change_kinds import deadline_of
 from api.errors import refuse
 from api.gateway import Gateway
 from api.request_headers import TaskWishes
@@ -19,6 +18,7 @@ from taskfish.redfish.sources import Source
 from taskfish.redfish.task import Answer
 from workflows.add_aggregation_source import NewSource
 from workflows.task import TaskMemo
+from workflows.time_limits import TimeLimits
 
 LONGEST_START = timedelta(seconds=30)
 """After which a task that was to add a source will not start any more."""
@@ -93,9 +93,8 @@ class NewSourceTask:
     @property
     def _deadline(self) -> float:
         """The caller's, or that of its kind."""
-        return self.wishes.timeout or deadline_of(
-            self.gateway.settings, self._operation
-        )
+        limits = TimeLimits.model_validate(self.gateway.settings)
+        return self.wishes.timeout or limits.deadline_of(self._operation.name)
 
     @property
     def _operation(self) -> OperationName:

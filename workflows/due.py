@@ -12,10 +12,11 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.apply_time import ResetComing, SourceGone, WindowOver
     from activities.submission import NotSent
-    from activities.turns import TurnTimedOut
+    from activities.turns import TurnAnswer, TurnTimedOut
     from taskfish.redfish.apply_time import ApplyTime
     from taskfish.redfish.messages import base_message
     from taskfish.redfish.task import TaskState
+    from taskfish.redfish.turn import Turn
     from taskfish.redfish.verdicts import failed_answer
     from workflows import plugin_calls
     from workflows.operation import Operation
@@ -70,11 +71,11 @@ class Due:
                 return self._too_late(when)
             if turn.waits:
                 self._show(TaskState.PENDING, "Waits for its turn on the machine.")
-            waiting = plugin_calls.await_turn(self._operation, turn)
+            waiting = self._await_turn(turn)
             if await self._undisturbed(waiting):
                 got = await finished(waiting)
                 if isinstance(got, TurnTimedOut):
-                    return _not_its_turn(got.holder)
+                    return not_its_turn(got.holder)
                 self._has_turn = True
         return None
 
@@ -117,7 +118,11 @@ class Due:
         who = self._orders.suspended_by
         self._show(TaskState.SUSPENDED, f"Suspended by {who}; nothing is sent.")
         if self._operation.turn.systems:
-            await finished(plugin_calls.leave_turn(self._operation))
+            operation = self._operation
+            leaving = plugin_calls.leave_turn(
+                operation.token, operation.heartbeat_timeout
+            )
+            await finished(leaving)
             self._has_turn = False
         await until_or_cancel(lambda: not self._orders.is_suspended)
         return True
@@ -157,8 +162,17 @@ class Due:
         turn = self._operation.turn
         if turn.systems and not self._has_turn:
             at_once = turn.model_copy(update={"waits": False})
-            await finished(plugin_calls.await_turn(self._operation, at_once))
+            await finished(self._await_turn(at_once))
             self._has_turn = True
+
+    def _await_turn(self, turn: Turn) -> workflow.ActivityHandle[TurnAnswer]:
+        operation = self._operation
+        return plugin_calls.await_turn(
+            turn,
+            operation.token,
+            operation.change.uri,
+            operation.heartbeat_timeout,
+        )
 
     async def _undisturbed(self, waiting: asyncio.Future[Any]) -> bool:
         """Wait for an activity; give it up when somebody suspends or cancels."""
@@ -184,7 +198,8 @@ def _not_made(reason: str) -> NotSent:
     return NotSent(reason=reason, answer=failed_answer(message))
 
 
-def _not_its_turn(holder: str) -> NotSent:
+def not_its_turn(holder: str) -> NotSent:
+    """Say that the machine was still held by another task when its time was over."""
     message = base_message(
         "ResourceInUse",
         text=f"The change was not made: the machine was still held by {holder}.",

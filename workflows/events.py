@@ -23,7 +23,8 @@ class TaskEvents:
     """Appends the events of one run, one after the other, while the workflow goes on.
 
     `logs` is False for runs that an earlier version started, whose histories know
-    nothing of it: the reconciler appends their end.
+    nothing of it: the reconciler appends their end. Steps of steps tell nothing: there
+    is no resource of them (Task v1.7.4 has one level of SubTasks).
     """
 
     def __init__(self, method: str, uri: str, *, logs: bool) -> None:
@@ -37,7 +38,7 @@ class TaskEvents:
             uri=uri,
             machines=tuple(attributes.get(TASK_RESOURCES) or ()),
         )
-        self._logs = logs
+        self._logs = logs and info.workflow_id.count(":") <= 1
         self._story = TaskStory(self.subject)
         self._last: asyncio.Task[None] | None = None
 
@@ -47,6 +48,12 @@ class TaskEvents:
             return
         event = self._story.next(state, percent, workflow.now())
         if event is not None:
+            self._last = asyncio.create_task(self._append(event, self._last))
+
+    def progress(self, percent: int) -> None:
+        """Have it appended how far the task is, behind the events before."""
+        if self._logs:
+            event = self.subject.progressed(percent, workflow.now())
             self._last = asyncio.create_task(self._append(event, self._last))
 
     async def end(self, outcome: Outcome) -> Outcome:

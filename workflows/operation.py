@@ -18,6 +18,8 @@ class Operation(BaseModel):
     refers to the body as it was sent; `change.body` has its secrets masked. `deadline`
     counts from the first sending. `supersedes` are tasks that this one makes pointless:
     they are told to end. `logs_events` is False in what an earlier version started.
+    A step of another operation knows the run that its task began with, `root_run`; if
+    it is not to keep its body, its result is without the source's answer's body.
     Durations are seconds.
     """
 
@@ -38,3 +40,5 @@ class Operation(BaseModel):
     turn: Turn = Turn()
     supersedes: tuple[str, ...] = ()
     logs_events: bool = False
+    root_run: str | None = None
+    keeps_body: bool = True

@@ -48,6 +48,11 @@ class Cancels(Tagged):
             return False
         return self._obeyed is None or self._obeyed < self._cancels
 
+    @property
+    def times_cancelled(self) -> int:
+        """How often a cancel was asked for: once at least if it was at all."""
+        return max(1, self._cancels) if is_cancel_requested() else 0
+
     def obey_cancel(self) -> None:
         """Take note that the cancels so far are being carried out."""
         self._obeyed = self._cancels

@@ -212,31 +212,33 @@ def await_reset(
     )
 
 
-def await_turn(operation: Operation, turn: Turn) -> workflow.ActivityHandle[TurnAnswer]:
-    """Take a place on each of the change's systems, and wait for those ahead."""
+def await_turn(
+    turn: Turn, token: str, uri: str, heartbeat_timeout: float
+) -> workflow.ActivityHandle[TurnAnswer]:
+    """Take a place on each of the turn's systems, and wait for those ahead.
+
+    `token` is that of the task's start, `uri` what it changes.
+    """
     return workflow.start_activity_method(
         TurnActivities.await_turn,
         TurnRequest(
-            turn=turn,
-            task_id=workflow.info().workflow_id,
-            token=operation.token,
-            uri=operation.change.uri,
+            turn=turn, task_id=workflow.info().workflow_id, token=token, uri=uri
         ),
         task_queue=waiting_queue(workflow.info().task_queue),
         start_to_close_timeout=policies.A_WAIT_AT_MOST,
-        heartbeat_timeout=_heartbeat_timeout(operation),
+        heartbeat_timeout=timedelta(seconds=heartbeat_timeout),
         retry_policy=policies.UNTIL_DONE,
         summary="wait for its turn",
     )
 
 
-def leave_turn(operation: Operation) -> workflow.ActivityHandle[None]:
+def leave_turn(token: str, heartbeat_timeout: float) -> workflow.ActivityHandle[None]:
     """Give the places up: whoever waits behind may go ahead."""
     return workflow.start_activity_method(
         TurnActivities.leave_turn,
-        operation.token,
+        token,
         start_to_close_timeout=policies.A_CALL_AT_MOST,
-        heartbeat_timeout=_heartbeat_timeout(operation),
+        heartbeat_timeout=timedelta(seconds=heartbeat_timeout),
         retry_policy=policies.UNTIL_DONE,
         summary="give its turn up",
     )

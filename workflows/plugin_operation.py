@@ -76,7 +76,9 @@ class PluginOperation(Orders):
         outcome = await self._outcome_of(submission)
         if self._operation.secret_body is not None:
             await finished(plugin_calls.forget_secrets(self._operation))
-        return conclude(await self._events.end(outcome))
+        answer = conclude(await self._events.end(outcome))
+        keeps_body = self._operation.keeps_body
+        return answer if keeps_body else answer.model_copy(update={"body": None})
 
     @workflow.signal
     def observed(self, observed: Observed) -> None:
@@ -249,11 +251,13 @@ class PluginOperation(Orders):
         workflow.set_current_details(words)
 
     def _journal_key(self, sending: int) -> JournalKey:
-        """Name a sending: the first execution's run id outlives a workflow reset."""
+        """Name a sending: the first execution's run id outlives a workflow reset, and
+        that of the task whose step this is outlives a reset of the task.
+        """
         info = workflow.info()
         return JournalKey(
             workflow_id=info.workflow_id,
-            run_id=info.first_execution_run_id,
+            run_id=self._operation.root_run or info.first_execution_run_id,
             step=f"submit-{sending}",
         )
 

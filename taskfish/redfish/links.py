@@ -161,3 +161,14 @@ def _count_again(before: dict[str, JsonValue], after: dict[str, object]) -> None
             and isinstance(count, int)
         ):
             after[f"{key}@odata.count"] = count - (len(items) - len(kept))
+
+
+def member_of(uri: str) -> tuple[str, str] | None:
+    """Return the source that a gateway's URI belongs to, and the URI of its member:
+    `rack7` and `/redfish/v1/Systems/rack7.1`; None for what is no source's.
+    """
+    match = _MEMBER.fullmatch(uri)
+    if match is None:
+        return None
+    source, dot, _ = match["member"].partition(".")
+    return (source, f"{match['collection']}/{match['member']}") if dot else None

@@ -17,6 +17,11 @@ MAX_TARGET = 96
 _VERBS = {"POST": "Create", "PATCH": "Update", "PUT": "Replace", "DELETE": "Delete"}
 _ACTION = re.compile(r"(?P<owner>.+)/Actions/(?P<name>[^/]+)")
 _KNOWN_OPERATION = re.compile(r"(Oem\.(POST|PATCH|PUT|DELETE)|[A-Za-z]+\.[A-Za-z]+)")
+_COMPOSITE = re.compile(
+    rf"(?P<owner>{ROOT}/.+)/Actions/(?P<name>Oem/Taskfish\.[A-Za-z]+|"
+    r"AggregationService\.(?:Reset|SetDefaultBootOrder)|"
+    r"Aggregate\.(?:Reset|SetDefaultBootOrder))"
+)
 _ID_LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -51,6 +56,21 @@ def name_operation(method: str, uri: str) -> OperationName:
         name=_name(method, action["name"] if action else None, resource_type),
         resource_type=resource_type,
         target=_target(action["owner"] if action else uri),
+    )
+
+
+def composite_at(uri: str) -> OperationName | None:
+    """Name the multi-step operation that a POST to a URI starts, None if it is none:
+    `Taskfish.CreateVolumeAndReset`, `Aggregate.Reset`.
+    """
+    action = _COMPOSITE.fullmatch(uri)
+    if action is None or uri.startswith(f"{ROOT}/TaskService/Tasks/"):
+        return None
+    place = SCHEMA.kind_at(action["owner"])
+    return OperationName(
+        name=action["name"].removeprefix("Oem/"),
+        resource_type=place.member_type if place else "Oem",
+        target=_target(action["owner"]),
     )
 
 

@@ -47,7 +47,7 @@ class TaskSubject(BaseModel):
             at=at,
             kind=EventKind.STATUS_CHANGE,
             message=message,
-            origin=f"{TASKS}/{self.task_id}",
+            origin=task_or_step_uri(self.task_id),
             resource_type="Task",
             concerns=self._concerns,
             owner=self.owner or None,
@@ -88,6 +88,12 @@ class TaskSubject(BaseModel):
         return TaskStep(
             task_id=self.task_id, run_id=self.run_id, step=step, percent=percent
         )
+
+
+def task_or_step_uri(workflow_id: str) -> str:
+    """Return the URI of the Task, or of the SubTask, that a workflow is."""
+    task_id, is_step, step = workflow_id.partition(":")
+    return f"{TASKS}/{task_id}/SubTasks/{step}" if is_step else f"{TASKS}/{task_id}"
 
 
 class TaskStory:

@@ -9,13 +9,14 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from api.change_kinds import deadline_of, wait_of
+from api.change_kinds import wait_of
 from taskfish.redfish.operations import name_operation
 from taskfish.settings import Settings
 from tests.api.answers import message_keys
 from tests.conftest import KEY
 from tests.house import TASKS, House, open_house
 from tests.serving import served
+from workflows.time_limits import TimeLimits
 
 MONITORS = "/redfish/v1/TaskService/TaskMonitors"
 SYSTEM = "/redfish/v1/Systems/bmc1.1"
@@ -285,8 +286,9 @@ def test_default_wait_goes_by_the_kind_of_change(
 )
 def test_deadline_goes_by_the_kind_of_change(method: str, uri: str, name: str) -> None:
     settings: Any = Settings()
+    limits = TimeLimits.model_validate(settings)
     operation = name_operation(method, uri)
-    assert deadline_of(settings, operation) == getattr(settings, name)
+    assert limits.deadline_of(operation.name) == getattr(settings, name)
 
 
 @pytest.mark.parametrize(

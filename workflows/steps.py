@@ -1,0 +1,548 @@
+"""The steps of one multi-step operation: begun when they may, ended, undone."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import (
+    ApplicationError,
+    CancelledError,
+    ChildWorkflowError,
+    FailureError,
+    TerminatedError,
+    WorkflowAlreadyStartedError,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import JsonValue
+
+    from activities.held import HeldActivities, HeldChange
+    from activities.submission import SubmitActivities
+    from taskfish.redfish.expressions import (
+        ExpressionError,
+        filled,
+        filled_text,
+        with_any,
+    )
+    from taskfish.redfish.foreign_messages import messages_of
+    from taskfish.redfish.operations import composite_at
+    from taskfish.redfish.privileges import PRIVILEGES
+    from taskfish.redfish.step_plan import PLAN_MEMO, PlanMemo, PlannedStep
+    from taskfish.redfish.steps import (
+        UNDO,
+        Plan,
+        Step,
+        StepRequest,
+        Together,
+        steps_of,
+    )
+    from taskfish.redfish.task import Answer, TaskState
+    from taskfish.temporal import waiting_queue
+    from workflows import policies
+    from workflows.composite import Composite
+    from workflows.machine_turn import MachineTurn
+    from workflows.orders import Orders
+    from workflows.step_calls import (
+        StepHandle,
+        StepPlace,
+        name_of,
+        place_of,
+        start_step,
+        step_id,
+        step_token,
+    )
+    from workflows.task import finished, is_cancel_requested, until
+
+Show = Callable[[TaskState, str], None]
+Tell = Callable[[int], None]
+"""Shows how many percent of the steps have ended."""
+
+
+class StepsStoppedError(Exception):
+    """No further step begins: one has failed, or the operation is to end."""
+
+
+@dataclass(frozen=True)
+class StepEnd:
+    """How a step ended. `answer` is its final answer, None where it left none; `why`
+    is for people, empty if all is well.
+    """
+
+    state: TaskState
+    answer: Answer | None = None
+    why: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its change was made."""
+        return self.state is TaskState.COMPLETED
+
+    @property
+    def created(self) -> str | None:
+        """The URI of what it has made, if it has made something."""
+        answer = self.answer
+        is_new = self.is_done and answer is not None and answer.status == 201
+        return answer.header("Location") if is_new and answer else None
+
+    @property
+    def document(self) -> JsonValue:
+        """What expressions point into."""
+        if self.answer is None:
+            return {}
+        return {
+            "StatusCode": self.answer.status,
+            "Location": self.answer.header("Location"),
+            "Body": self.answer.body,
+        }
+
+    def says(self, message_key: str) -> bool:
+        """Say whether its final answer has a message of this name: `ResetRequired`."""
+        found = messages_of(self.answer.body) if self.answer else ()
+        return any(each.message_id.endswith(f".{message_key}") for each in found)
+
+
+@dataclass
+class _Record:
+    """What is known of one step: `handle` once it has begun, `end` once it ended."""
+
+    step: Step
+    handle: StepHandle | None = None
+    end: StepEnd | None = None
+    is_undo: bool = False
+
+    @property
+    def state(self) -> TaskState:
+        if self.end is not None:
+            return self.end.state
+        return TaskState.NEW if self.handle is None else TaskState.RUNNING
+
+
+class Steps:
+    """Runs the steps of a plan, and remembers how each ended."""
+
+    def __init__(
+        self,
+        composite: Composite,
+        plan: Plan,
+        orders: Orders,
+        turn: MachineTurn,
+        show: Show,
+        tell: Tell,
+    ) -> None:
+        self._composite = composite
+        self._plan = plan
+        self._orders = orders
+        self._turn = turn
+        self._show = show
+        self._tell = tell
+        self._records = {step.name: _Record(step) for step in steps_of(plan)}
+        self._memo = planned(plan)
+        self._pauses = set(composite.pause_before)
+        self._done: list[str] = []
+        self._undone: dict[str, StepEnd] = {}
+        self._held: list[str] = []
+        self._kept = frozenset[str]().union(
+            *(
+                request.refers_to
+                for step in steps_of(plan)
+                for request in (step.request, step.undo)
+                if request is not None
+            )
+        )
+        self._first_begun: datetime | None = None
+        self._has_failed = False
+        self._is_overdue = False
+        self._is_stopping = False
+
+    def __getitem__(self, name: str) -> Step:
+        """Return a step of the plan by its name."""
+        return self._records[name].step
+
+    async def run_all(self) -> None:
+        """Run the plan in its order."""
+        for part in self._plan:
+            if isinstance(part, Together):
+                await self.run_together(*part.steps)
+            else:
+                await self.run(part)
+
+    async def run(self, step: Step) -> StepEnd | None:
+        """Run a step to its end; raise `StepsStoppedError` if no other may follow it.
+
+        One that waits for a reset of its machine (OnReset) is only begun: None. It is
+        waited for by the steps that refer to it, and at the operation's end.
+        """
+        await self._until_it_may(step)
+        record = self._records.setdefault(step.name, _Record(step))
+        await self._begin(record, step.request)
+        if step.request.waits_for_reset and await self._is_held(record):
+            self._held.append(step.name)
+            return None
+        return await self._ended(record)
+
+    async def run_together(self, *steps: Step) -> None:
+        """Run steps at the same time; one that fails ends the others too."""
+        await together([self.run(step) for step in steps])
+
+    async def settle(self) -> None:
+        """Wait for what has waited for a reset; raise `StepsStoppedError` as `run`."""
+        await together([self._ended(each) for each in self._open])
+
+    async def end_all(self) -> None:
+        """Wait for the end of all that was told to end."""
+        await together([self._awaited(each) for each in self._open])
+
+    async def undo(self) -> None:
+        """Take back what is done, the last first; no cancel keeps it from that."""
+        self._is_stopping = True
+        for name in reversed(self._done):
+            step = self._records[name].step
+            if step.undo is None:
+                continue
+            self._show(TaskState.STOPPING, f"Undoes {name}.")
+            undoing = Step.model_construct(
+                name=f"{UNDO}{name}", request=step.undo, seconds=None, undo=None
+            )
+            record = self._records[undoing.name] = _Record(undoing, is_undo=True)
+            self._note_plan(self._planned(undoing))
+            await self._begin(record, step.undo)
+            self._undone[name] = await self._awaited(record)
+
+    async def forget_secrets(self) -> None:
+        """Forget what was kept for steps that have never begun."""
+        for name, reference in self._composite.secrets.items():
+            record = self._records.get(name.partition(":")[0])
+            if record is None or record.handle is None:
+                forgetting = workflow.start_activity_method(
+                    SubmitActivities.forget_secrets,
+                    reference,
+                    start_to_close_timeout=policies.A_CALL_AT_MOST,
+                    heartbeat_timeout=self._heartbeat_timeout,
+                    retry_policy=policies.UNTIL_DONE,
+                    summary="forget the secrets of a step",
+                )
+                await finished(forgetting)
+
+    def pause_before(self, names: Sequence[str]) -> None:
+        """Hold the operation before these steps, should they not have begun."""
+        self._pauses.update(names)
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether no other step may begin."""
+        return self._stops > 0
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a step has failed that the operation does not go on without."""
+        return self._has_failed
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the operation's time is over."""
+        return self._is_overdue
+
+    @property
+    def ends(self) -> dict[str, StepEnd]:
+        """How the steps ended that have, in the plan's order; undoing left out."""
+        return {
+            name: record.end
+            for name, record in self._records.items()
+            if record.end is not None and not record.is_undo
+        }
+
+    @property
+    def undone(self) -> dict[str, StepEnd]:
+        """What became of the undoing, by the names of the steps undone."""
+        return self._undone
+
+    @property
+    def done(self) -> Sequence[str]:
+        """The names of the steps that are done, in the order of their ends."""
+        return self._done
+
+    @property
+    def percent(self) -> int:
+        """Return the share of the steps that have ended."""
+        steps = [each for each in self._records.values() if not each.is_undo]
+        return 100 * sum(each.end is not None for each in steps) // max(1, len(steps))
+
+    @property
+    def states(self) -> dict[str, TaskState]:
+        """The state of every step, in their order."""
+        return {name: record.state for name, record in self._records.items()}
+
+    @property
+    def _stops(self) -> int:
+        """How often it was asked to stop: each time is passed on to what runs."""
+        if self._is_stopping:
+            return 0
+        return self._orders.times_cancelled + self._has_failed + self._is_overdue
+
+    @property
+    def _deadline(self) -> datetime | None:
+        seconds = self._composite.deadline
+        if seconds is None or self._first_begun is None:
+            return None
+        return self._first_begun + timedelta(seconds=seconds)
+
+    @property
+    def _left(self) -> float | None:
+        """For how many seconds it may still go on, None without a limit."""
+        if self._deadline is None or self._is_overdue or self._is_stopping:
+            return None
+        return max(0.0, (self._deadline - workflow.now()).total_seconds())
+
+    @property
+    def _heartbeat_timeout(self) -> timedelta:
+        return timedelta(seconds=self._composite.limits.heartbeat_timeout)
+
+    async def _until_it_may(self, step: Step) -> None:
+        """Wait for an operator, and for the steps that it refers to."""
+        if step.name in self._pauses and not self.must_stop:
+            self._pauses.discard(step.name)
+            self._orders.suspend(f"the pause before {step.name}")
+        while self._orders.is_suspended and not self.must_stop:
+            await self._pause(step)
+        if self.must_stop:
+            raise StepsStoppedError
+        for name in self._held.copy():
+            if name in step.request.refers_to:
+                await self._ended(self._records[name])
+
+    async def _pause(self, step: Step) -> None:
+        """Wait until somebody resumes it. Once nothing runs it is shown as suspended,
+        and its machines are left to others until then.
+        """
+        orders, words = self._orders, f"Suspended by {self._orders.suspended_by}"
+
+        def goes_on() -> bool:
+            return not orders.is_suspended or self.must_stop
+
+        if self._open:
+            self._show(TaskState.RUNNING, f"{words} before {step.name}.")
+            await self._until(lambda: goes_on() or not self._open)
+        if not goes_on():
+            self._show(TaskState.SUSPENDED, f"{words} before {step.name}.")
+            await self._turn.leave()
+            await self._until(goes_on)
+            if not self.must_stop and await self._turn.take() is not None:
+                self._has_failed = True
+        self._show(TaskState.RUNNING, f"Goes on with {step.name}.")
+
+    async def _begin(self, record: _Record, request: StepRequest) -> None:
+        """Begin a step, or note why it cannot."""
+        step = record.step
+        if self._first_begun is None:
+            self._first_begun = workflow.now()
+        if step.name not in self._memo.names:
+            self._note_plan(self._planned(step))
+        try:
+            ready, place = self._ready(request)
+            started = start_step(
+                self._composite,
+                step.model_copy(update={"request": ready}),
+                place,
+                keeps_body=step.name in self._kept,
+            )
+            record.handle = await finished(asyncio.ensure_future(started))
+        except (ExpressionError, PermissionError) as error:
+            self._refuse(record, str(error))
+        except WorkflowAlreadyStartedError:
+            words = f"an earlier task with the Id of this one still has {step.name}"
+            self._refuse(record, words)
+
+    def _ready(self, request: StepRequest) -> tuple[StepRequest, StepPlace]:
+        """Return a request with its values, and where it takes place.
+
+        Raises `ExpressionError` for a value that is not there, or is no URI of a
+        machine, `PermissionError` for what the operation's owner may not do.
+        """
+        answers = {
+            name: record.end.document
+            for name, record in self._records.items()
+            if record.end is not None and record.end.is_done
+        }
+        uri = filled_text(request.uri, answers)
+        body = filled(request.body, answers)
+        ready = request.model_copy(update={"uri": uri, "body": body})
+        place = place_of(ready)
+        if place is None and composite_at(uri) is not None:
+            place = StepPlace("", None)
+        if place is None:
+            raise ExpressionError(f"{uri} is the URI of no machine")
+        needed = PRIVILEGES.needed(request.method, uri)
+        if not needed & set(self._composite.privileges):
+            raise PermissionError(f"{request.method} {uri} needs {' or '.join(needed)}")
+        return ready, place
+
+    def _refuse(self, record: _Record, why: str) -> None:
+        """End a step that has not begun."""
+        self._note_end(record, StepEnd(TaskState.EXCEPTION, why=why))
+        self._note_plan(self._planned(record.step, why))
+
+    async def _is_held(self, record: _Record) -> bool:
+        """Wait until a change waits for the reset of its machine, and say so; False if
+        it has ended instead.
+        """
+        if record.handle is None:
+            return False
+        name, place = record.step.name, place_of(record.step.request)
+        waiting = workflow.start_activity_method(
+            HeldActivities.await_held,
+            HeldChange(
+                workflow_id=step_id(name),
+                token=step_token(self._composite, name),
+                system=(place.member if place else None) or "",
+            ),
+            task_queue=waiting_queue(workflow.info().task_queue),
+            start_to_close_timeout=policies.A_WAIT_AT_MOST,
+            heartbeat_timeout=self._heartbeat_timeout,
+            retry_policy=policies.UNTIL_DONE,
+            summary=f"wait until {name} waits for the reset",
+        )
+        handle = record.handle
+        await self._until(lambda: waiting.done() or handle.done() or self.must_stop)
+        if waiting.done() and not handle.done() and not self.must_stop:
+            return True
+        waiting.cancel()
+        return False
+
+    async def _ended(self, record: _Record) -> StepEnd:
+        """Return how a step ended; raise `StepsStoppedError` where that ends all."""
+        end = await self._awaited(record)
+        if record.step.name in self._held:
+            self._held.remove(record.step.name)
+        if not end.is_done and not record.step.goes_on:
+            self._has_failed = self._has_failed or not self.must_stop
+            raise StepsStoppedError
+        return end
+
+    async def _awaited(self, record: _Record) -> StepEnd:
+        """Wait for a step's end, and pass on to it what people ask of the operation."""
+        handle, passed_on = record.handle, 0
+
+        def is_news() -> bool:
+            assert handle is not None, "a step without a workflow has ended"
+            return handle.done() or self._stops > passed_on
+
+        while record.end is None and handle is not None:
+            await self._until(is_news)
+            if handle.done():
+                self._note_end(record, _end_of(handle))
+            elif self._stops > passed_on:
+                passed_on = self._stops
+                await self._stop(handle)
+        assert record.end is not None, "a step without a workflow has ended"
+        return record.end
+
+    def _note_end(self, record: _Record, end: StepEnd) -> None:
+        """Note a step's end, and show how far the operation is."""
+        if record.end is None:
+            record.end = end
+            if end.is_done and not record.is_undo:
+                self._done.append(record.step.name)
+            if not record.is_undo:
+                self._tell(self.percent)
+
+    async def _stop(self, handle: StepHandle) -> None:
+        """Cancel what runs, in the name of whoever has cancelled the operation."""
+        who = self._orders.cancelled_by
+        if not is_cancel_requested():
+            who = "its operation, whose time is over"
+            if self._has_failed:
+                who = "its operation, of which another step has failed"
+        try:
+            await handle.signal("Cancel", who)
+        except FailureError:
+            return  # It has ended meanwhile.
+        handle.cancel()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is so, or the operation's time is over."""
+        left = self._left
+        await until(condition, left, "its deadline")
+        if left is not None and self._left == 0 and not condition():
+            self._is_overdue = True
+
+    def _note_plan(self, step: PlannedStep) -> None:
+        """Have a step that the plan does not have, or otherwise, in the memo."""
+        others = [each for each in self._memo.steps if each.name != step.name]
+        place = next(
+            (i for i, each in enumerate(self._memo.steps) if each.name == step.name),
+            self._place_of_new(),
+        )
+        others.insert(place, step)
+        self._memo = self._memo.model_copy(update={"steps": tuple(others)})
+        workflow.upsert_memo({PLAN_MEMO: self._memo})
+
+    def _place_of_new(self) -> int:
+        """Return where a step is listed that was not planned: behind what has begun."""
+        begun = {
+            name for name, each in self._records.items() if each.handle is not None
+        }
+        places = [i for i, each in enumerate(self._memo.steps) if each.name in begun]
+        return max(places, default=len(self._memo.steps) - 1) + 1
+
+    def _planned(self, step: Step, refused: str = "") -> PlannedStep:
+        return planned_step(step).model_copy(update={"refused": refused})
+
+    @property
+    def _open(self) -> list[_Record]:
+        """What has begun and has not ended."""
+        return [
+            each
+            for each in self._records.values()
+            if each.handle is not None and each.end is None
+        ]
+
+
+async def together(work: Sequence[Coroutine[Any, Any, Any]]) -> None:
+    """Do several things at once, and wait for all; then raise what one of them did.
+
+    The cancel of the workflow breaks none of them off.
+    """
+    doing = [asyncio.create_task(each) for each in work]
+    while not all(each.done() for each in doing):
+        await until(lambda: all(each.done() for each in doing))
+    errors = [each.exception() for each in doing]
+    for error in filter(None, errors):
+        raise error
+
+
+def planned(plan: Plan) -> PlanMemo:
+    """Return what a plan looks like before it begins."""
+    return PlanMemo(steps=tuple(planned_step(step) for step in steps_of(plan)))
+
+
+def planned_step(step: Step) -> PlannedStep:
+    """Return what a step looks like before it begins."""
+    request = step.request
+    known = request.model_copy(update={"uri": with_any(request.uri)})
+    name = name_of(known).name
+    return PlannedStep(
+        name=step.name, operation=name, method=request.method, uri=request.uri
+    )
+
+
+def _end_of(handle: StepHandle) -> StepEnd:
+    """Return how a step's workflow ended."""
+    try:
+        return StepEnd(TaskState.COMPLETED, handle.result())
+    except ChildWorkflowError as error:
+        cause = error.cause
+    if isinstance(cause, CancelledError):
+        return StepEnd(TaskState.CANCELLED, why="it was cancelled")
+    if isinstance(cause, TerminatedError):
+        return StepEnd(TaskState.KILLED, why="it was killed")
+    if isinstance(cause, ApplicationError) and cause.details:
+        answer = Answer.model_validate(cause.details[0])
+        said = messages_of(answer.body)
+        return StepEnd(
+            TaskState.EXCEPTION, answer, said[0].message if said else cause.message
+        )
+    words = cause.message if isinstance(cause, FailureError) else str(cause)
+    return StepEnd(TaskState.EXCEPTION, why=words)

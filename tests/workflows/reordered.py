@@ -72,6 +72,7 @@ class FollowsBeforeSending(PluginOperation):
         """Look first, then send."""
         (raw,) = args
         operation = workflow.payload_converter().from_payload(raw.payload, Operation)
+        self._operation = operation
         key = self._journal_key(1)
         await plugin_calls.look(operation, key, "nobody knows yet", deadline=None)
         return await super().run(args)

@@ -17,6 +17,7 @@ from workflows.add_aggregation_source import AddAggregationSource
 from workflows.adopted_task import AdoptedTask
 from workflows.event_delivery import EventDelivery
 from workflows.housekeeping import Housekeeping
+from workflows.operations import step_workflows
 from workflows.plugin_operation import PluginOperation
 from workflows.reconcile_events import ReconcileEvents
 from workflows.remove_ended_tasks import RemoveEndedTasks
@@ -31,6 +32,7 @@ WORKFLOWS: tuple[type[Any], ...] = (
     RemoveEndedTasks,
     EventDelivery,
     ReconcileEvents,
+    *step_workflows(),
 )
 STATUS = {
     "completed_polled": "COMPLETED",

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from pydantic import JsonValue
 from temporalio.testing import ActivityEnvironment
 
 from activities.state_waiting import Settling
@@ -13,10 +15,10 @@ def counted(*shown: tuple[str, str | None], waited: float = 0.0) -> list[bool]:
     """Say of each state, shown one after the other, whether it ends the wait."""
     env, settling = ActivityEnvironment(), Settling(ON)
     began = datetime.now(UTC) - timedelta(seconds=waited)
-    env.info = env.default_info().__class__(
-        **{**vars(env.default_info()), "scheduled_time": began}
-    )
-    bodies = [{"PowerState": power, "LastResetTime": last} for power, last in shown]
+    env.info = replace(env.info, scheduled_time=began)
+    bodies: list[JsonValue] = [
+        {"PowerState": power, "LastResetTime": last} for power, last in shown
+    ]
     return [bool(env.run(settling.counts, body)) for body in bodies]
 
 

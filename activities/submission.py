@@ -36,6 +36,7 @@ from taskfish.redfish.echoes import Echoes
 from taskfish.redfish.limits import MAX_JOURNAL_BODY, cut
 from taskfish.redfish.messages import base_message
 from taskfish.redfish.operations import owner_of_action
+from taskfish.redfish.secrecy import unmasked
 from taskfish.redfish.task import Answer
 from taskfish.redfish.verdicts import failed_answer
 from taskfish.store.journal import Journal, JournalEntry, JournalKey
@@ -257,9 +258,10 @@ class SubmitActivities:
         """Return the change with its secrets, without what is not the source's."""
         body = request.change.body
         if request.secret_body is not None:
-            body = await self._secret_bodies.get(request.secret_body)
-            if body is None:
+            kept = await self._secret_bodies.get(request.secret_body)
+            if kept is None:
                 raise SecretsGoneError("the secrets of the request are not kept")
+            body = unmasked(body, kept)
         strip = without_apply_time if request.strips_apply_time else without_window
         return request.change.model_copy(update={"body": strip(body)})
 

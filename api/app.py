@@ -19,6 +19,7 @@ from api import (
     aggregation_sources,
     codec,
     codec_login,
+    composite_actions,
     event_service,
     gateway_manager,
     json_schemas,
@@ -109,6 +110,7 @@ PARTS = (
     gateway_manager,
     codec,
     vdsm,
+    composite_actions,
     aggregated,
 )
 """What lies behind the login."""

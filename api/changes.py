@@ -63,11 +63,17 @@ async def start_change(gateway: Gateway, request: ChangeRequest) -> StartedTask:
     No call to the source is made here, but to compare an ETag for a source whose
     protocol has no headers for it (contracts.md 2).
     """
+    operation = check_request(request)
+    return await start_once(gateway, _NewChange(gateway, request, operation))
+
+
+def check_request(request: ChangeRequest) -> OperationName:
+    """Raise what refuses a change that nobody has to be asked for; return its name."""
     check_method(request.method, request.uri)
     _check_length(request.uri)
     operation = name_operation(request.method, request.uri)
     _check_body(request, operation)
-    return await start_once(gateway, _NewChange(gateway, request, operation))
+    return operation
 
 
 def check_method(method: str, uri: str) -> None:
@@ -112,7 +118,7 @@ def _check_body(request: ChangeRequest, operation: OperationName) -> None:
             )
 
 
-async def _known_source(gateway: Gateway, source_id: str) -> Source:
+async def known_source(gateway: Gateway, source_id: str) -> Source:
     """Return a source; raise 503 if it is known to have been silent for a minute."""
     record = await gateway.sources.get(source_id)
     if record is None:
@@ -169,7 +175,7 @@ class _NewChange:
 
     async def check(self) -> None:
         """Raise what refuses the change, and read when it is to be made."""
-        source = await _known_source(self._gateway, self._request.source)
+        source = await known_source(self._gateway, self._request.source)
         self._abortable = source.has_tasks
         await _check_precondition(self._gateway, self._request)
         self._apply_time = await apply_time_of(self._gateway, self._request)

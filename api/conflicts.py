@@ -98,10 +98,12 @@ async def _systems_of(gateway: Gateway, request: ChangeRequest) -> tuple[str, ..
     What is no System's own is done to all systems of its source.
     """
     members = (request.member,) if request.member else request.targets
-    if members and all(member.collection == "Systems" for member in members):
-        return tuple(sorted({member.uri for member in members}))
-    names = await gateway.inventory.systems_of(request.source)
-    return tuple(f"{ROOT}/Systems/{name}" for name in names)
+    systems = {each.uri for each in members if each.collection == "Systems"}
+    others = {each.source for each in members if each.collection != "Systems"}
+    for source in others if members else {request.source}:
+        names = await gateway.inventory.systems_of(source)
+        systems |= {f"{ROOT}/Systems/{name}" for name in names}
+    return tuple(sorted(systems))
 
 
 async def _refuse_behind(

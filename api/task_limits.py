@@ -167,7 +167,7 @@ class TaskLimits:
         return [
             Bound(whom, self._open_tasks(attribute, value), limit)
             for whom, attribute, value, limit in found
-            if limit
+            if limit and value
         ]
 
     def _open_tasks(self, attribute: str, value: str) -> OpenTasks:

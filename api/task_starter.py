@@ -21,6 +21,7 @@ from api.errors import refuse
 from api.temporal_faults import TEMPORAL_FAULTS, unavailable
 from taskfish.errors import TemporalUnavailableError
 from taskfish.redfish.operations import OperationName
+from taskfish.redfish.step_plan import PLAN_MEMO, PlanMemo
 from taskfish.redfish.task import TaskState
 from taskfish.temporal import (
     MAX_SEARCH_ATTRIBUTE,
@@ -38,6 +39,8 @@ from taskfish.temporal import (
 from workflows.task import TASK_MEMO, TaskMemo
 
 STARTS_AT_ONCE = 16
+MOST_RESOURCES = 2000
+"""Bytes of TaskResources; limit.searchAttributesSizeOfValue is 2048."""
 FIRST_TRY_SECONDS = 1.5
 NEXT_TRY_SECONDS = 0.7
 """The first try, the second and a last look end within three seconds in all."""
@@ -58,7 +61,7 @@ class Start:
     """One task to be started: its Id, what it does, for whom, on what.
 
     `memo.token` is this one start: repeated, it gives the same run. `machines` are the
-    URIs of the members that it touches.
+    URIs of the members that it touches; `plan` the steps of a multi-step operation.
     """
 
     task_id: str
@@ -71,6 +74,7 @@ class Start:
     request_id: str
     tags: tuple[str, ...] = ()
     machines: tuple[str, ...] = ()
+    plan: PlanMemo | None = None
 
 
 class TaskStarter:
@@ -177,7 +181,7 @@ class TaskStarter:
             request_id=start.memo.token,
             identity=self._client.identity,
             workflow_id_reuse_policy=policy,
-            memo=Memo(fields={TASK_MEMO: await self._payload(start.memo)}),
+            memo=Memo(fields=await self._memo(start)),
             user_metadata=UserMetadata(summary=await self._payload(start.summary)),
         )
         request.workflow_type.name = start.operation.name
@@ -185,6 +189,12 @@ class TaskStarter:
         request.input.payloads.extend(await converter.encode([start.input]))
         encode_search_attributes(_search_attributes(start), request.search_attributes)
         return request
+
+    async def _memo(self, start: Start) -> dict[str, Payload]:
+        memo = {TASK_MEMO: await self._payload(start.memo)}
+        if start.plan is not None:
+            memo[PLAN_MEMO] = await self._payload(start.plan)
+        return memo
 
     async def _payload(self, value: object) -> Payload:
         (payload,) = await self._client.data_converter.encode([value])
@@ -212,8 +222,17 @@ def _search_attributes(start: Start) -> TypedSearchAttributes:
         TASK_OWNER: start.owner[:MAX_SEARCH_ATTRIBUTE],
         TASK_REQUEST_ID: start.request_id,
         TASK_TAGS: list(start.tags),
-        TASK_RESOURCES: list(start.machines) or [start.memo.uri],
+        TASK_RESOURCES: _resources(start),
     }
     return TypedSearchAttributes(
         [SearchAttributePair(key, value) for key, value in values.items() if value]
     )
+
+
+def _resources(start: Start) -> list[str]:
+    """Return what a task is found by: the machines that it touches, if so many can be
+    kept (Temporal keeps 2 KiB), else what it was asked of.
+    """
+    machines = list(start.machines)
+    fits = sum(len(uri) + 8 for uri in machines) <= MOST_RESOURCES
+    return machines if machines and fits else [start.memo.uri]

@@ -30,14 +30,13 @@ class Carried(BaseModel):
 
 
 class Composite(BaseModel):
-    """What the API starts: an action of ours, on the resource `uri`.
+    """What the API starts: the action of ours at `uri`.
 
     `parameters` is its body with secrets masked; `secrets` has references to the true
     bodies of those steps that hold some, by the steps' names. `token` is this one
     start. `privileges` are those of its owner when it was started: no request inside
-    may need others. It pauses before the steps in `pause_before`. `deadline` (seconds)
-    counts from the first step. A step that is itself a composite operation has the
-    run that its parent's task began with as its `root_run`.
+    may need others. `deadline` (seconds) counts from the first step. A step that is
+    itself such an operation has the run that its task began with as its `root_run`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,6 +50,5 @@ class Composite(BaseModel):
     limits: TimeLimits
     deadline: float | None = None
     turn: Turn = Turn()
-    pause_before: tuple[str, ...] = ()
     root_run: str | None = None
     carried: Carried | None = None

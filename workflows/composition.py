@@ -10,8 +10,9 @@ from typing import Any, ClassVar, TypeVar
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel, ConfigDict
+    from pydantic import BaseModel, ConfigDict, Field
 
+    from taskfish.redfish.operations import owner_of_action
     from taskfish.redfish.steps import Plan
     from taskfish.redfish.task import Answer, Outcome, TaskState
     from taskfish.redfish.verdicts import failed_outcome
@@ -39,6 +40,12 @@ class Parameters(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    pause_before: tuple[str, ...] = Field(
+        alias="PauseBefore",
+        default=(),
+        description="The steps before which the operation waits for a Resume.",
+    )
 
 
 class CompositeOperation(Orders):
@@ -92,10 +99,10 @@ class CompositeOperation(Orders):
         self._composite = composite
         self._events = TaskEvents("POST", composite.uri, logs=True)
         wanted = self.parameters.model_validate(composite.parameters or {})
-        plan = self.plan(composite.uri, wanted)
+        plan = self.plan(owner_of_action(composite.uri), wanted)
         turn = MachineTurn(composite, self._show)
         steps = Steps(composite, plan, self, turn, self._show, self._tell)
-        steps.pause_before(self._early_pauses)
+        steps.pause_before([*wanted.pause_before, *self._early_pauses])
         self._steps = steps
         refusal = await turn.take()
         if refusal is not None:

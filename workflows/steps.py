@@ -147,7 +147,7 @@ class Steps:
         self._tell = tell
         self._records = {step.name: _Record(step) for step in steps_of(plan)}
         self._memo = planned(plan)
-        self._pauses = set(composite.pause_before)
+        self._pauses = set[str]()
         self._done: list[str] = []
         self._undone: dict[str, StepEnd] = {}
         self._held: list[str] = []

@@ -45,6 +45,16 @@ def masked(value: JsonValue) -> JsonValue:
     return _masked_url(value) if isinstance(value, str) else value
 
 
+def unmasked(shown: JsonValue, true: JsonValue) -> JsonValue:
+    """Return a body with what `masked` has replaced in it taken from the true one."""
+    if isinstance(shown, dict) and isinstance(true, dict):
+        return {name: unmasked(item, true.get(name)) for name, item in shown.items()}
+    if isinstance(shown, list) and isinstance(true, list):
+        items = zip(shown, true, strict=False)
+        return [unmasked(item, its) for item, its in items]
+    return true if isinstance(shown, str) and MASK in shown else shown
+
+
 def is_masked(shown: JsonValue) -> bool:
     """Say whether something in a body that `masked` has returned is masked."""
     if isinstance(shown, dict):

@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from taskfish.redfish.operations import composite_at
     from taskfish.redfish.privileges import PRIVILEGES
     from taskfish.redfish.step_plan import PLAN_MEMO, PlanMemo, PlannedStep
+    from taskfish.redfish.step_uris import uri_fault
     from taskfish.redfish.steps import (
         UNDO,
         Plan,
@@ -400,8 +401,12 @@ class Steps:
         update = {"uri": uri, "body": body, "until": until}
         ready = request.model_copy(update=update)
         place = place_of(ready)
-        if place is None and composite_at(uri) is not None:
+        if composite_at(uri) is not None:
+            if uri != request.uri:
+                raise ExpressionError(f"an answer may not choose {uri}")
             place = StepPlace("", None)
+        if why := uri_fault(uri):
+            raise ExpressionError(why)
         if place is None:
             raise ExpressionError(f"{uri} is the URI of no machine")
         needed = PRIVILEGES.needed(request.method, uri)

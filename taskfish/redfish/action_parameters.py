@@ -1,5 +1,6 @@
 """The parameters of an action, as its ActionInfo lists them: derived from a model."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,10 +51,13 @@ def action_parameters(model: type[BaseModel]) -> Iterator[ActionParameter]:
         described |= {
             ours: found[theirs] for theirs, ours in _LIMITS.items() if theirs in found
         }
-        if allowed := found.get("enum"):
+        constant = [found["const"]] if "const" in found else []
+        if allowed := found.get("enum", constant):
             described["AllowableValues"] = [str(value) for value in allowed]
-        if isinstance(default := found.get("default"), str | int | float):
-            described["DefaultValue"] = str(default)
+        default = found.get("default")
+        if isinstance(default, str | int | float):
+            is_text = isinstance(default, str)
+            described["DefaultValue"] = default if is_text else json.dumps(default)
         words = found.get("description", "")
         yield ActionParameter(name, _data_type(found, known), described, words)
 

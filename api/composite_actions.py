@@ -16,7 +16,12 @@ from api.responses import GET, resource_response
 from taskfish.redfish.action_parameters import action_parameters
 from taskfish.redfish.inventory import COLLECTIONS
 from taskfish.redfish.links import ROOT
-from taskfish.redfish.operations import action_info_uri, action_owner, action_target
+from taskfish.redfish.operations import (
+    action_info_uri,
+    action_owner,
+    action_target,
+    is_ours,
+)
 from taskfish.redfish.resources import ActionInfo
 from taskfish.redfish.schema import SCHEMA
 from taskfish.store.accounts import AcceptedForm
@@ -65,6 +70,11 @@ async def refuse_unknown_action(request: Request) -> None:
     raise refuse("ResourceMissingAtURI", raw_path(request))
 
 
+async def refuse_change() -> None:
+    """Raise 405: an ActionInfo is read only."""
+    raise refuse("OperationNotAllowed", headers={"Allow": ", ".join(GET)})
+
+
 async def _check_owner(gateway: Gateway, uri: str) -> None:
     """Raise 404 for a member that no source has."""
     if uri.removeprefix(f"{ROOT}/").startswith(COLLECTIONS):
@@ -76,19 +86,14 @@ for _operation in OPERATIONS.values():
     router.add_api_route(
         action_target(_owner, _action), run_operation, methods=["POST"]
     )
-    router.add_api_route(
-        action_info_uri(_owner, _action), action_info, methods=list(GET)
-    )
+    if is_ours(_action):
+        _info = action_info_uri(_owner, _action)
+        router.add_api_route(_info, action_info, methods=list(GET))
 for _owner in (*map(action_owner, COLLECTIONS), action_owner("TaskService")):
-    router.add_api_route(
-        action_target(_owner, _NAME),
-        refuse_unknown_action,
-        methods=["POST"],
-        include_in_schema=False,
-    )
-    router.add_api_route(
-        action_info_uri(_owner, _NAME),
-        refuse_unknown_action,
-        methods=list(GET),
-        include_in_schema=False,
-    )
+    _target, _info = action_target(_owner, _NAME), action_info_uri(_owner, _NAME)
+    for _path, _answer, _methods in (
+        (_target, refuse_unknown_action, ["POST"]),
+        (_info, refuse_unknown_action, list(GET)),
+        (_info, refuse_change, ["POST", "PATCH", "PUT", "DELETE"]),
+    ):
+        router.add_api_route(_path, _answer, methods=_methods, include_in_schema=False)

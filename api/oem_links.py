@@ -8,13 +8,17 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from taskfish.redfish.inventory import Member
-from taskfish.redfish.operations import action_info_uri, action_target
+from taskfish.redfish.operations import (
+    action_info_uri,
+    action_target,
+    is_ours,
+    short_name,
+)
 from taskfish.redfish.resources import WITH_TASKS, DescribedAction, tasks_of
 from workflows.operations import OPERATIONS
 
 _TYPES = {"Systems": "ComputerSystem", "Chassis": "Chassis", "Managers": "Manager"}
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_OURS = "Taskfish."
 
 
 def with_tasks(uri: str, member: Member, body: JsonValue) -> JsonValue:
@@ -50,11 +54,11 @@ def oem_actions(uri: str, resources: str) -> dict[str, DescribedAction]:
     return {
         f"#{name}": DescribedAction(
             target=action_target(uri, name),
-            title=_WORD.sub(" ", name.removeprefix(_OURS)),
+            title=_WORD.sub(" ", short_name(name)),
             action_info=action_info_uri(uri, name),
         )
         for name, each in OPERATIONS.items()
-        if each.resources == resources and name.startswith(_OURS)
+        if each.resources == resources and is_ours(name)
     }
 
 

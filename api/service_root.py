@@ -19,6 +19,7 @@ from taskfish.redfish.metadata import (
     oem_schema_document,
 )
 from taskfish.redfish.oem_actions import DeclaredAction
+from taskfish.redfish.operations import is_ours, short_name
 from taskfish.redfish.published_files import JSON_SCHEMAS, MESSAGE_REGISTRIES
 from taskfish.redfish.resources import (
     AGGREGATION_SERVICE,
@@ -124,13 +125,13 @@ async def oem_schema() -> Response:
     return Response(
         oem_schema_document(
             DeclaredAction(
-                name=name.removeprefix("Taskfish."),
+                name=short_name(name),
                 resources=each.resources,
                 words=each.__doc__ or "",
                 parameters=each.parameters,
             )
             for name, each in OPERATIONS.items()
-            if name.startswith("Taskfish.")
+            if is_ours(name)
         ),
         media_type="application/xml",
         headers=_ALLOW,

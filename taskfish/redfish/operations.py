@@ -79,6 +79,16 @@ def composite_at(uri: str) -> OperationName | None:
     )
 
 
+def is_ours(action: str) -> bool:
+    """Say whether an action is one of ours, and not of DMTF's schemas."""
+    return action.startswith(_OURS)
+
+
+def short_name(action: str) -> str:
+    """Return the name of an action of ours without the namespace."""
+    return action.removeprefix(_OURS)
+
+
 def is_our_action(uri: str) -> bool:
     """Say whether a URI is that of an Oem action of ours on a member of a source, or on
     the TaskService: no source ever gets a request for it.
@@ -103,12 +113,12 @@ def action_owner(resources: str) -> str:
 
 def action_target(owner: str, action: str) -> str:
     """Return the URI of an action of a resource; ours are an OEM's."""
-    return f"{owner}/Actions/{'Oem/' if action.startswith(_OURS) else ''}{action}"
+    return f"{owner}/Actions/{'Oem/' if is_ours(action) else ''}{action}"
 
 
 def action_info_uri(owner: str, action: str) -> str:
     """Return the URI of the ActionInfo of an action of ours."""
-    return f"{owner}/Oem/Taskfish/{action.removeprefix(_OURS)}ActionInfo"
+    return f"{owner}/Oem/Taskfish/{short_name(action)}ActionInfo"
 
 
 def is_operation_name(name: str) -> bool:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from api.oem_links import with_operations
 from taskfish.redfish.inventory import Member
@@ -148,15 +149,18 @@ async def test_operation_needs_the_privileges_of_its_steps(house: House) -> None
 
 async def test_source_without_actions_gets_them_too() -> None:
     member = Member(source="bmc1", collection="Systems", id="1")
-    for body in ({}, {"Actions": None}, {"Actions": {"Oem": []}}):
+    bodies: list[dict[str, JsonValue]]
+    bodies = [{}, {"Actions": None}, {"Actions": {"Oem": []}}]
+    for body in bodies:
         shown = with_operations(SYSTEM, member, body)
         assert isinstance(shown, dict)
         assert "#Taskfish.CreateVolumeAndReset" in str(shown["Actions"])
-    theirs = {"#Acme.Explode": {"target": "/x"}}
-    body = {"Actions": {"#ComputerSystem.Reset": {}, "Oem": theirs}}
-    shown = with_operations(SYSTEM, member, body)
+    theirs: dict[str, JsonValue] = {"#Acme.Explode": {"target": "/x"}}
+    given: dict[str, JsonValue]
+    given = {"Actions": {"#ComputerSystem.Reset": {}, "Oem": theirs}}
+    shown = with_operations(SYSTEM, member, given)
     assert isinstance(shown, dict)
     assert "#Acme.Explode" in str(shown)
     assert "#ComputerSystem.Reset" in str(shown)
-    assert with_operations(f"{SYSTEM}/Bios", member, body) == body
+    assert with_operations(f"{SYSTEM}/Bios", member, given) == given
     assert with_operations(SYSTEM, member, None) is None

@@ -87,7 +87,8 @@ def test_everything_said_is_of_the_schema(dmtf: Path) -> None:
     document = ElementTree.parse(dmtf / "csdl" / "ActionInfo_v1.xml")
     names = {each.attrib["Name"] for each in document.iter(f"{EDM}Property")}
     types = {each.attrib["Name"] for each in document.iter(f"{EDM}Member")}
-    models = [Model, *(each.parameters for each in OPERATIONS.values())]
+    models: list[type[BaseModel]] = [Model]
+    models += [each.parameters for each in OPERATIONS.values()]
     for each in (each for model in models for each in action_parameters(model)):
         assert set(each.described) <= names
         assert each.data_type in types

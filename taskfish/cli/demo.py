@@ -26,7 +26,7 @@ from taskfish.cli.northbound import (
     refusal,
     resource,
 )
-from taskfish.cli.signals import run_until_signal
+from taskfish.cli.signals import EXIT_INTERRUPTED, run_until_signal
 from taskfish.errors import TaskfishError
 from taskfish.redfish.task import TaskState
 
@@ -34,7 +34,6 @@ STOP_GRACE = 45.0
 WORK_SECONDS = 6
 """How long the emulated machines take for a change: long enough to watch it."""
 PENDING_SECONDS = 10.0
-EXIT_INTERRUPTED = 130
 
 
 class DemoFailedError(TaskfishError):

@@ -124,6 +124,25 @@ def worker() -> None:
     asyncio.run(composition.main(load_settings()))
 
 
+@app.command("run")
+def run_plan(
+    plan: Annotated[Path, typer.Argument(help="A plan in YAML or JSON; - : stdin.")],
+    task_id: Annotated[
+        str | None, typer.Option(help="The Id that the task shall have.")
+    ] = None,
+    as_json: AsJson = False,
+    cancel_on_interrupt: Annotated[
+        bool, typer.Option(help="Cancel the task at Ctrl-C.")
+    ] = False,
+) -> None:
+    """Run a plan of Redfish requests as one task at TASKFISH_URL: 1 if it fails."""
+    from taskfish.cli.run_plan import RunOptions, run_plan
+    from taskfish.settings import load_settings
+
+    options = RunOptions(plan, task_id, as_json, cancel_on_interrupt)
+    raise typer.Exit(asyncio.run(run_plan(load_settings(), options)))
+
+
 @app.command()
 def doctor(
     as_json: Annotated[

@@ -2,13 +2,15 @@
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from taskfish.errors import ConfigurationError, TaskfishError
-from taskfish.settings import load_settings
+from taskfish.settings import Settings, load_settings
 
 POLL_SECONDS = 0.2
 
@@ -32,6 +34,23 @@ def gateway(
         trust_env=False,
         verify=trust(ca or load_settings().ca),
     )
+
+
+@asynccontextmanager
+async def logged_in(
+    settings: Settings, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client with the login of the settings; explain why it cannot connect."""
+    password = settings.password.get_secret_value() if settings.password else ""
+    async with gateway(settings.url, settings.username, password) as client:
+        client.headers.update(headers or {})
+        try:
+            yield client
+        except httpx.TransportError as error:
+            raise NorthboundError(
+                f"the API does not answer at {settings.url}: check TASKFISH_URL and "
+                f"TASKFISH_CA ({error})"
+            ) from error
 
 
 def trust(ca: Path | None) -> ssl.SSLContext:

@@ -4,8 +4,6 @@ It does what any client of that API can do; nothing here knows the gateway from 
 """
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +11,7 @@ import httpx
 from rich.table import Table
 
 from taskfish.cli.demo_screen import screen
-from taskfish.cli.northbound import NorthboundError, gateway
+from taskfish.cli.northbound import NorthboundError, logged_in
 from taskfish.cli.power_words import TARGETS, PowerWord
 from taskfish.settings import Settings
 
@@ -27,7 +25,7 @@ async def set_power(
     """Ask for a change of a node's power, or abort one; print which task it is."""
     target = TARGETS[word]
     asked = {"target": target} | ({"timeout": seconds} if seconds else {})
-    async with _client(settings) as client:
+    async with logged_in(settings, _VERSION) as client:
         answer = await client.put(f"{_states(node)}/power", json=asked)
     _check(answer)
     task = answer.headers.get("Task-Id")
@@ -40,7 +38,7 @@ async def set_power(
 
 async def show_states(settings: Settings, node: str, as_json: bool) -> None:
     """Print the states of a node, as a table or as they are."""
-    async with _client(settings) as client:
+    async with logged_in(settings, _VERSION) as client:
         answer = await client.get(_states(node))
     _check(answer)
     states: Json = answer.json()
@@ -55,21 +53,6 @@ async def show_states(settings: Settings, node: str, as_json: bool) -> None:
 
 def _states(node: str) -> str:
     return f"/baremetal/v1/nodes/{quote(node, safe='')}/states"
-
-
-@asynccontextmanager
-async def _client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client with the login of the settings; explain why it cannot connect."""
-    password = settings.password.get_secret_value() if settings.password else ""
-    async with gateway(settings.url, settings.username, password) as client:
-        client.headers.update(_VERSION)
-        try:
-            yield client
-        except httpx.TransportError as error:
-            raise NorthboundError(
-                f"the API does not answer at {settings.url}: check TASKFISH_URL and "
-                f"TASKFISH_CA ({error})"
-            ) from error
 
 
 def _check(answer: httpx.Response) -> None:

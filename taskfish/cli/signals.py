@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
+EXIT_INTERRUPTED = 130
+Result = TypeVar("Result")
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -29,3 +31,17 @@ async def run_until_signal(
         loop.add_signal_handler(number, receive)
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+async def unless_interrupted(work: Coroutine[Any, Any, Result]) -> Result | None:
+    """Return what `work` returns, None if a signal has ended it before."""
+    task, loop = asyncio.create_task(work), asyncio.get_running_loop()
+    for number in ENDING:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return None
+    finally:
+        for number in ENDING:
+            loop.remove_signal_handler(number)

@@ -3,6 +3,7 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from workflows import apply_firmware as apply_firmware
     from workflows import create_volume_and_reset as create_volume_and_reset
     from workflows.await_state import AwaitState
     from workflows.composition import REGISTERED, CompositeOperation

@@ -208,7 +208,7 @@ class Steps:
     def leave_out(self, *names: str) -> None:
         """Drop steps of the plan that are not needed: they are listed no more."""
         for name in names:
-            del self._records[name]
+            self._records.pop(name, None)
         kept = tuple(each for each in self._memo.steps if each.name not in names)
         self._memo = self._memo.model_copy(update={"steps": kept})
         workflow.upsert_memo({PLAN_MEMO: self._memo})

@@ -75,6 +75,8 @@ class Modes(BaseModel):
     reuse_volume_ids: bool = False
     update_restarts: bool = False
     """A firmware update of the BMC makes it vanish for a part of the task."""
+    update_needs_reset: bool = False
+    """A firmware update takes effect at the next reset, and says ResetRequired."""
 
     # What subscribers are told of tasks.
     event_service: bool = True

@@ -110,7 +110,9 @@ class CompositeOperation(Orders):
         else:
             outcome = await self._carried_out(steps)
         await steps.forget_secrets()
-        return conclude(await self._events.end(outcome))
+        outcome = await self._events.end(outcome)
+        answer = conclude(outcome)
+        return answer if composite.root_run is None else _as_step(answer, outcome)
 
     async def _carried_out(self, steps: Steps) -> Outcome:
         """Run the steps, and take back what is done where they do not all succeed."""
@@ -145,6 +147,16 @@ class CompositeOperation(Orders):
         """Show how far it is."""
         workflow.upsert_memo({PERCENT_MEMO: percent})
         self._events.progress(percent)
+
+
+def _as_step(answer: Answer, outcome: Outcome) -> Answer:
+    """Return what an operation gets of one that is its step: Location is the first
+    thing that it has made.
+    """
+    if not outcome.created:
+        return answer
+    headers = answer.headers | {"Location": outcome.created[0]}
+    return answer.model_copy(update={"status": 201, "headers": headers})
 
 
 REGISTERED: dict[str, type[CompositeOperation]] = {}

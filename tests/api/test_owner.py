@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 
 import httpx
 import pytest
@@ -218,12 +219,14 @@ async def test_conflict_names_no_task_that_its_caller_may_not_see(
     await house.until(accepted, "Running")
     its_id = accepted.json()["Id"]
     for who, is_named in (("stranger", False), ("owner", True)):
-        refused = await owner_only.post(
+        send = partial(
+            owner_only.post,
             RESET,
             json={"ResetType": "On"},
             auth=users[who],
             headers={"Task-Conflict": "reject"},
         )
+        refused = await house.answer(send)
         assert refused.status_code == 409, refused.text
         assert message_keys(refused) == ["ResourceInUse"]
         assert (its_id in refused.text) is is_named

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -196,12 +196,17 @@ class House:
                 await asyncio.sleep(POLL)
 
     async def _read(self, uri: str) -> httpx.Response:
-        """Read as clients do: again where Temporal has not answered in its 3 seconds,
+        return await self.answer(lambda: self.client.get(uri))
+
+    async def answer(
+        self, send: Callable[[], Awaitable[httpx.Response]]
+    ) -> httpx.Response:
+        """Send as clients do: again where Temporal has not answered in its 3 seconds,
         which a test server on a machine at its limit sometimes does not.
         """
         async with asyncio.timeout(LONGEST_WAIT):
             while True:
-                response = await self.client.get(uri)
+                response = await send()
                 if "Temporal does not answer" not in response.text:
                     return response
                 await asyncio.sleep(POLL)

@@ -88,9 +88,11 @@ def _failure(task_id: str, name: str, end: StepEnd) -> Message:
 
 
 def _told_of_undoing(task_id: str, steps: Steps) -> list[Message]:
-    """Say of each step that was done what became of it."""
+    """Say of each step that was done what became of it; a GET has changed nothing."""
     told = []
     for name in reversed(steps.done):
+        if steps[name].request.method == "GET":
+            continue
         undoing = steps.undone.get(name)
         if undoing is None:
             words = f"The step {name} stays done: it has no undo."

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 from rich.table import Table
 
-from taskfish.cli.demo_screen import screen
+from taskfish.cli.step_screen import screen
 from taskfish.cli.northbound import NorthboundError, gateway
 from taskfish.cli.power_words import TARGETS, PowerWord
 from taskfish.settings import Settings

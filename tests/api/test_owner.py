@@ -1,16 +1,15 @@
 """Whose task it is: what its owner, others and managers see and do with it."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from functools import partial
 
 import httpx
 import pytest
 
-from api.app import create_app
 from taskfish.store.monitor_reads import MonitorReads
-from tests.api.accounts import ACCOUNTS, User, account
+from tests.api.accounts import ACCOUNTS, User, account, four_users
 from tests.api.answers import members, message_keys
+from tests.api.sessions import another_api
 from tests.house import PASSWORD, TASKS, USER, House
 from tests.workflows.houses import until
 
@@ -21,29 +20,14 @@ STRANGERS = ("stranger", "reader")
 @pytest.fixture(scope="module")
 async def users(shared_house: House) -> AsyncIterator[dict[str, User]]:
     """Give two Operators, a ReadOnly account and an Administrator."""
-    roles = {
-        "owner": "Operator",
-        "stranger": "Operator",
-        "reader": "ReadOnly",
-        "manager": "Administrator",
-    }
-    async with AsyncExitStack() as stack:
-        yield {
-            who: await stack.enter_async_context(account(shared_house, role))
-            for who, role in roles.items()
-        }
+    async with four_users(shared_house) as made:
+        yield made
 
 
 @pytest.fixture
 async def owner_only(house: House) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of a second API of the house, in owner-only mode."""
-    settings = house.settings.model_copy(update={"owner_only": True})
-    app = create_app(settings, house.temporal)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
-    ):
+    async with another_api(house, owner_only=True) as client:
         yield client
 
 

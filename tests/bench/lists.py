@@ -42,7 +42,7 @@ from taskfish.temporal import (
     TASK_TARGET,
     data_converter,
 )
-from tests.house import PASSWORD, TASKS, USER, fast_settings
+from tests.house import PASSWORD, TASKS, USER, client_of, fast_settings
 from workflows.task import TASK_MEMO, TaskMemo, conclude
 
 ROUNDS = 40
@@ -127,14 +127,7 @@ async def main(ended: int, running: int) -> int:
             say(f"filling in {ended} ended and {running} running tasks …")
             say(f"filled in {await timed(lambda: fill(client, ended, running)):.0f} s")
             app = create_app(settings, client)
-            async with (
-                app.router.lifespan_context(app),
-                httpx.AsyncClient(
-                    transport=httpx.ASGITransport(app),
-                    base_url="http://gateway",
-                    auth=(USER, PASSWORD),
-                ) as gateway,
-            ):
+            async with client_of(app, (USER, PASSWORD)) as gateway:
                 return await _measure(client, gateway)
 
 

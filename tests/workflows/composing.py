@@ -13,10 +13,14 @@ VOLUME = {"Name": "data", "RAIDType": "RAID0"}
 
 
 async def start(
-    house: House, name: str, parameters: dict[str, Any], **headers: str
+    house: House,
+    name: str,
+    parameters: dict[str, Any],
+    system: str = BMC,
+    **headers: str,
 ) -> httpx.Response:
-    """Start an operation of bmc1's system; return its 202."""
-    uri = f"{BMC}/Actions/Oem/Taskfish.{name}"
+    """Start an operation of a system; return its 202."""
+    uri = f"{system}/Actions/Oem/Taskfish.{name}"
     return await house.change("POST", uri, parameters, **headers)
 
 
@@ -36,9 +40,9 @@ async def resume(house: House, accepted: httpx.Response) -> None:
     await house.workflow(accepted).signal("Resume", "ada")
 
 
-def resets(house: House) -> list[str]:
-    """Return the types of the resets that bmc1 has carried out."""
-    bodies = [each.body for each in house.emulator.executions("bmc1")]
+def resets(house: House, machine: str = "bmc1") -> list[str]:
+    """Return the types of the resets that a machine has carried out."""
+    bodies = [each.body for each in house.emulator.executions(machine)]
     return [
         str(body["ResetType"])
         for body in bodies

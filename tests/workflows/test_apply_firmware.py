@@ -5,7 +5,7 @@ import pytest
 
 from tests.house import House
 from tests.workflows.composing import resets, resume, start, states
-from tests.workflows.houses import words_of
+from tests.workflows.houses import NODE, words_of
 
 INVENTORY = "/redfish/v1/UpdateService/FirmwareInventory"
 BIOS, BMC_FIRMWARE = f"{INVENTORY}/bmc1.BIOS", f"{INVENTORY}/bmc1.BMC"
@@ -32,10 +32,14 @@ async def test_no_reset_if_none_is_required(house: House) -> None:
     assert await version(house) == await version(house, BMC_FIRMWARE) == "2.4.1"
 
 
-@pytest.mark.parametrize("answer", ["auto", "sync"])
-async def test_required_reset_is_made(house: House, answer: str) -> None:
-    """The source says so in its task's Messages, or in its final answer."""
-    house.emulator.set_modes("bmc1", update_needs_reset=True, answer=answer)
+@pytest.mark.parametrize(("answer", "empty_body"), [("auto", True), ("sync", False)])
+async def test_required_reset_is_made(
+    house: House, answer: str, empty_body: bool
+) -> None:
+    """The source says so in its task's Messages alone, or in its final answer."""
+    house.emulator.set_modes(
+        "bmc1", update_needs_reset=True, answer=answer, empty_body=empty_body
+    )
     accepted = await apply(house, PauseBefore=["reset"])
     await house.until(accepted, "Suspended")
     assert await version(house) == "1.0.0"
@@ -44,6 +48,16 @@ async def test_required_reset_is_made(house: House, answer: str) -> None:
     assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK"), task
     assert resets(house) == ["GracefulRestart"]
     assert await version(house) == "2.4.1"
+
+
+async def test_required_reset_is_made_behind_a_plugin(house: House) -> None:
+    house.emulator.set_modes("node1", update_needs_reset=True)
+    target = f"{INVENTORY}/node1.BIOS"
+    wanted = {"ImageURI": IMAGE, "Targets": [target], "Version": "2.4.1"}
+    task = await house.ended(await start(house, "ApplyFirmware", wanted, NODE))
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK"), task
+    assert resets(house, "node1") == ["GracefulRestart"]
+    assert await version(house, target) == "2.4.1"
 
 
 async def test_other_version_is_no_success(house: House) -> None:

@@ -1,6 +1,7 @@
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.house import House
 from tests.workflows.composing import (
@@ -13,7 +14,7 @@ from tests.workflows.composing import (
     states,
     step,
 )
-from tests.workflows.houses import until, words_of
+from tests.workflows.houses import NODE, until, words_of
 
 ON_RESET = {"@Redfish.OperationApplyTime": "OnReset"}
 
@@ -49,6 +50,22 @@ async def test_on_reset_volume_is_there_after_reset(house: House) -> None:
     assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK"), task
     assert resets(house) == ["ForceRestart"]
     assert await volumes(house) == 1
+
+
+@pytest.mark.parametrize("apply_times", [True, False])
+async def test_on_reset_volume_behind_a_plugin(house: House, apply_times: bool) -> None:
+    """The source keeps it until the reset, or the gateway does."""
+    house.emulator.set_modes(
+        "node1", apply_times=apply_times, monitor_ends_with_task=True
+    )
+    storage = f"{NODE}/Storage/1"
+    body = {"Storage": storage, "Volume": VOLUME | ON_RESET}
+    accepted = await start(house, "CreateVolumeAndReset", body, NODE)
+    task = await house.ended(accepted)
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK"), task
+    assert resets(house, "node1") == ["GracefulRestart"]
+    created = task["Links"]["CreatedResources"]
+    assert created == [{"@odata.id": f"{storage}/Volumes/1"}]
 
 
 async def test_refused_graceful_restart_is_forced(house: House) -> None:

@@ -243,7 +243,7 @@ class Machine:
     def final_answer(self, job: Job) -> Answer:
         """Return what a change that has ended well or badly answers."""
         answer = job.answer or done()
-        if job.work.says and answer.status == 204:
+        if job.hidden and job.work.says and answer.status == 204:
             return Answer(status=200, body=success_body(*job.work.says))
         if answer.status != 204 or job.work.shows is None:
             return answer

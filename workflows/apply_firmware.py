@@ -1,5 +1,6 @@
 """Update firmware, reset the system if that takes it, and see that it is there."""
 
+import re
 from typing import Annotated
 
 from temporalio import workflow
@@ -7,12 +8,13 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from pydantic import Field, StringConstraints
 
-    from taskfish.redfish.links import member_of
+    from taskfish.redfish.links import ROOT, LinkMap, member_of
     from taskfish.redfish.requests import TransferProtocol
     from taskfish.redfish.resources import SIMPLE_UPDATE, UPDATE_SERVICE
     from taskfish.redfish.steps import Plan, PlanError, Step, Together, get, post
     from workflows.composition import CompositeOperation, operation
     from workflows.graceful_reset import (
+        LOOK,
         ResetParameters,
         leave_out_reset,
         reset_steps,
@@ -22,6 +24,8 @@ with workflow.unsafe.imports_passed_through():
 
 UNTIL_SHOWN = 1800.0
 """How long a component may take to show its version, in seconds: a BMC restarts."""
+MANAGER_RESET = "/Actions/Manager.Reset"
+MANAGER = re.compile(rf"{ROOT}/Managers/[^/\s]+(?={MANAGER_RESET})")
 Component = Annotated[
     str,
     StringConstraints(pattern=rf"^{UPDATE_SERVICE}/FirmwareInventory/[^/]+$"),
@@ -61,8 +65,9 @@ class Firmware(ResetParameters):
 
 @operation("ApplyFirmware", on="Systems")
 class ApplyFirmware(CompositeOperation):
-    """Updates firmware of a system, resets the system if the update says that it takes
-    that (Base.ResetRequired), and ends when all of it shows the version that is wanted.
+    """Updates firmware of a system, resets the system or its BMC if the update says
+    that it takes that (Base.ResetRequired, whose argument is the reset's URI), and ends
+    when all of it shows the version that is wanted.
 
     There is no undo: an older image is an update of its own.
     """
@@ -94,16 +99,34 @@ class ApplyFirmware(CompositeOperation):
         )
 
     async def carry_out(self, steps: Steps) -> None:
-        """Run the plan, without the reset if the update does not ask for it."""
+        """Run the plan, with those resets that the update asks for."""
         end = await steps.run(steps["update"])
-        if end is not None and end.says("ResetRequired"):
+        required = {
+            " ".join(each.message_args)
+            for each in (end.messages if end is not None else ())
+            if each.message_id.endswith(".ResetRequired")
+        }
+        of_managers = {each for each in required if MANAGER_RESET in each}
+        source = _source_of(steps[LOOK].request.uri)
+        if required - of_managers:
             await reset_until_on(steps)
         else:
             leave_out_reset(steps)
+        for uri in sorted(_managers(of_managers, source)):
+            name = f"reset-{uri.rpartition('/')[2]}"
+            reset = post(f"{uri}{MANAGER_RESET}", {"ResetType": "GracefulRestart"})
+            await steps.run(Step(name=name, request=reset))
         verifying = [steps[name] for name in steps.states if name.startswith("verify-")]
         await steps.run_together(*verifying)
 
 
-def _source_of(uri: str) -> str | None:
+def _managers(messages: set[str], source: str) -> set[str]:
+    """Return the managers, in our names, of whose resets the messages tell."""
+    found = (MANAGER.search(each) for each in messages)
+    links = LinkMap(source)
+    return {uri for each in found if each and (uri := links.north_uri(each[0]))}
+
+
+def _source_of(uri: str) -> str:
     found = member_of(uri)
-    return found[0] if found else None
+    return found[0] if found else ""

@@ -46,6 +46,19 @@ async def test_required_reset_is_made(house: House, answer: str) -> None:
     assert await version(house) == "2.4.1"
 
 
+async def test_required_reset_of_the_bmc_is_none_of_the_system(house: House) -> None:
+    house.emulator.set_modes("bmc1", update_needs_reset=True)
+    accepted = await apply(house, Targets=[BMC_FIRMWARE])
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Completed", task
+    assert set(await states(house, accepted)) == {
+        "update",
+        "reset-bmc1.1",
+        "verify-bmc1.BMC",
+    }
+    assert await version(house, BMC_FIRMWARE) == "2.4.1"
+
+
 async def test_required_reset_is_made_behind_a_plugin(house: House) -> None:
     house.emulator.set_modes(
         "node1", update_needs_reset=True, monitor_ends_with_task=True

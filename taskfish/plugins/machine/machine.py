@@ -88,7 +88,7 @@ class Machine:
         self.accounts = Accounts(*self._credentials)
         self.power.at_boot += [
             self.system.apply_at_boot,
-            self.firmware.apply_at_boot,
+            lambda: self.firmware.restarted("BIOS"),
             self.timeline.release,
         ]
 
@@ -308,4 +308,5 @@ class Machine:
 
     def _restarted(self) -> None:
         self.timeline.forget(reset_ids=True)
+        self.firmware.restarted("BMC")
         self._come_back()

@@ -25,7 +25,7 @@ from taskfish.plugins.machine.resources import (
     resource,
     text_of,
 )
-from taskfish.redfish.messages import Message, base_message
+from taskfish.redfish.messages import base_message
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.task import Answer
 
@@ -41,6 +41,15 @@ PARAMETERS = (
     "ForceUpdate",
 )
 COMPONENTS: Final = {"BIOS": SYSTEM, "BMC": MANAGER}
+RESETS: Final = {
+    "BIOS": base_message(
+        "ResetRequired", f"{SYSTEM}/Actions/ComputerSystem.Reset", "GracefulRestart"
+    ),
+    "BMC": base_message(
+        "ResetRequired", f"{MANAGER}/Actions/Manager.Reset", "GracefulRestart"
+    ),
+}
+"""What an update says that takes effect at a reset only."""
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
@@ -53,10 +62,11 @@ class Firmware:
         self._leave = leave
         self._come_back = come_back
 
-    def apply_at_boot(self) -> None:
-        """Let what was updated before take effect."""
-        self.versions |= self._pending
-        self._pending = {}
+    def restarted(self, component: str) -> None:
+        """Let what was updated before take effect: BIOS or BMC has restarted."""
+        pending = self._pending.pop(component, None)
+        if pending is not None:
+            self.versions[component] = pending
 
     def add_to(self, tree: Tree, modes: Modes) -> None:
         """Add the UpdateService and the inventory."""
@@ -126,7 +136,7 @@ class Firmware:
             long=True,
             waits_for_reset=apply_time == "OnReset",
             apply_time=apply_time,
-            says=(_reset_required(),) if waits else (),
+            says=tuple(RESETS[name] for name in dict.fromkeys(names)) if waits else (),
         )
 
     def _targets(self, body: Body) -> list[str]:
@@ -152,11 +162,6 @@ class Firmware:
                 )
                 raise refused(message)
         return [names[str(target)] for target in targets]
-
-
-def _reset_required() -> Message:
-    action = f"{SYSTEM}/Actions/ComputerSystem.Reset"
-    return base_message("ResetRequired", action, "GracefulRestart")
 
 
 def _new_version(old: str, image: str) -> str:

@@ -98,6 +98,13 @@ def task_or_step_uri(workflow_id: str) -> str:
     return f"{TASKS}/{task_id}/SubTasks/{steps[0]}" if steps else f"{TASKS}/{task_id}"
 
 
+def is_told_of_id(workflow_id: str) -> bool:
+    """Say whether there is a resource whose events a workflow's are: a Task, or the
+    SubTask of one. Of the steps of a step nobody is told.
+    """
+    return workflow_id.count(":") <= 1
+
+
 class TaskStory:
     """What was told of a task's states so far, and what the next one is told as."""
 

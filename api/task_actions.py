@@ -113,7 +113,7 @@ async def pause_before(
     Raises 400 for a step that there is not, or that has begun, 409 for a task that has
     ended.
     """
-    steps = list(checked_action(PauseBeforeBody, body, PAUSE_BEFORE).steps)
+    steps = checked_action(PauseBeforeBody, body, PAUSE_BEFORE).steps
     view = await visible_task(gateway, user, task_id)
     require_owner_or(user, view.owner)
     _check_open(PAUSE_BEFORE, view)
@@ -173,7 +173,9 @@ async def kill(
     view = await visible_task(gateway, user, task_id)
     _check_open(KILL, view)
     await gateway.requests.add_end(user.name, view.id)
-    if not await TaskCommands(gateway.temporal, view).kill(user.name):
+    commands = TaskCommands(gateway.temporal, view)
+    await commands.tell_steps_of_kill(user.name)
+    if not await commands.kill(user.name):
         raise _ended(KILL, view)
     await tell_of_kill(gateway, view, user.name)
     return Response(status_code=204)

@@ -107,9 +107,12 @@ class StepEnd:
 
 @dataclass
 class _Record:
-    """What is known of one step: `handle` once it has begun, `end` once it ended."""
+    """What is known of one step: `handle` once it has begun, which takes a moment,
+    `end` once it ended.
+    """
 
     step: Step
+    is_begun: bool = False
     handle: StepHandle | None = None
     end: StepEnd | None = None
     is_undo: bool = False
@@ -181,7 +184,7 @@ class Steps:
         """
         await self._until_it_may(step)
         record = self._records.setdefault(step.name, _Record(step))
-        assert record.handle is None, f"the step {step.name} runs once"
+        assert not record.is_begun, f"the step {step.name} runs once"
         await self._begin(record, step.request)
         if step.request.waits_for_reset and await self._is_held(record):
             self._held.append(step.name)
@@ -362,7 +365,7 @@ class Steps:
 
     async def _begin(self, record: _Record, request: StepRequest) -> None:
         """Begin a step, or note why it cannot."""
-        step = record.step
+        step, record.is_begun = record.step, True
         if self._first_begun is None:
             self._first_begun = workflow.now()
         if step.name not in self._memo.names:
@@ -524,11 +527,11 @@ class Steps:
 
     @property
     def _open(self) -> list[_Record]:
-        """What has begun and has not ended."""
+        """What has begun, or is just beginning, and has not ended."""
         return [
             each
             for each in self._records.values()
-            if each.handle is not None and each.end is None
+            if each.is_begun and each.end is None
         ]
 
 

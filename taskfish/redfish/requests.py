@@ -263,7 +263,7 @@ class PauseBeforeBody(RequestBody):
 
     model_config = ConfigDict(extra="forbid")
 
-    steps: tuple[str, ...] = Field(min_length=1)
+    steps: list[str] = Field(min_length=1)
 
 
 class TaskServiceBody(RequestBody):

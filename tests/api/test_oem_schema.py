@@ -120,7 +120,7 @@ async def test_everything_in_the_schema_is_described(house: House) -> None:
 async def test_actions_are_bound_to_a_task(house: House) -> None:
     actions = list((await schema(house)).iter(f"{EDM}Action"))
     names = {each.attrib["Name"] for each in actions}
-    assert names == {"Suspend", "Resume", "SetTags", "Kill"}
+    assert names == {"Suspend", "Resume", "PauseBefore", "SetTags", "Kill"}
     for each in actions:
         parameter, *_ = each.iter(f"{EDM}Parameter")
         assert each.attrib["IsBound"] == "true"

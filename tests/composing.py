@@ -8,14 +8,19 @@ from tests.house import House
 from tests.workflows.houses import BMC, until
 
 ACTION = f"{BMC}/Actions/Oem/Taskfish.CreateVolumeAndReset"
-STEPS = ["create-volume", "reset", "machine-on", "volume-there"]
+BEFORE_RESET = ["volumes-before", "create-volume", "system-before"]
+STEPS = [*BEFORE_RESET, "reset", "system-on", "volume-listed"]
 Task = dict[str, Any]
 
 
 def wanted(**parameters: object) -> dict[str, object]:
     """Return the parameters of a CreateVolumeAndReset."""
     drive = {"@odata.id": f"{BMC}/Storage/1/Drives/1"}
-    volume = {"Name": "data", "RAIDType": "RAID0", "Links": {"Drives": [drive]}}
+    volume: dict[str, object] = {
+        "Name": "data",
+        "RAIDType": "RAID0",
+        "Links": {"Drives": [drive]},
+    }
     apply_time = parameters.pop("apply_time", None)
     if apply_time is not None:
         volume["@Redfish.OperationApplyTime"] = apply_time

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         failed_outcome,
         outcome_of_answer,
         overdue_outcome,
+        step_answer,
         unknown_outcome,
         with_note,
         with_words,
@@ -76,9 +77,11 @@ class PluginOperation(Orders):
         outcome = await self._outcome_of(submission)
         if self._operation.secret_body is not None:
             await finished(plugin_calls.forget_secrets(self._operation))
-        answer = conclude(await self._events.end(outcome))
-        keeps_body = self._operation.keeps_body
-        return answer if keeps_body else answer.model_copy(update={"body": None})
+        outcome = await self._events.end(outcome)
+        answer, operation = conclude(outcome), self._operation
+        if operation.root_run is None:
+            return answer
+        return step_answer(outcome, keeps_body=operation.keeps_body)
 
     @workflow.signal
     def observed(self, observed: Observed) -> None:

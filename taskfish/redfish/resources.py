@@ -135,6 +135,13 @@ class Action(RedfishModel):
     target: str = Field(alias="target")
 
 
+class DescribedAction(Action):
+    """An action that says what to call it, and where its parameters are described."""
+
+    title: str = Field(alias="title")
+    action_info: str = Field(alias="@Redfish.ActionInfo")
+
+
 class TaskService(Resource):
     """TaskService v1.3.0. Times are minutes or seconds, as their names say."""
 
@@ -147,7 +154,7 @@ class TaskService(Resource):
     task_monitor_auto_expiry_seconds: int
     status: Status
     tasks: Link
-    actions: dict[str, Action]
+    actions: dict[str, Action | dict[str, DescribedAction]]
     maintenance_window: dict[str, JsonValue] | None = Field(
         default=None, alias="@Redfish.MaintenanceWindow"
     )

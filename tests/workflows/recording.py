@@ -473,9 +473,9 @@ async def state_seen(house: House) -> httpx.Response:
     """A step waits until the machine is on."""
     accepted = await operation_completed(house)
     await house.ended(accepted)
-    said = await sub_task(house, accepted, "machine-on")
+    said = await sub_task(house, accepted, "system-on")
     return httpx.Response(
-        202, json={**said, "Id": f"{accepted.json()['Id']}:machine-on"}
+        202, json={**said, "Id": f"{accepted.json()['Id']}:system-on"}
     )
 
 

@@ -5,6 +5,7 @@ import asyncio
 import httpx
 
 from tests.composing import (
+    BEFORE_RESET,
     create_and_reset,
     resume,
     states,
@@ -109,11 +110,11 @@ async def test_graceful_reset_that_fails_is_forced(bmc: House) -> None:
     task = await bmc.ended(accepted)
     assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "Warning")
     assert await states(bmc, accepted) == {
-        "create-volume": "Completed",
+        **dict.fromkeys(BEFORE_RESET, "Completed"),
         "reset": "Exception",
         "forced-reset": "Completed",
-        "machine-on": "Completed",
-        "volume-there": "Completed",
+        "system-on": "Completed",
+        "volume-listed": "Completed",
     }
     assert (await bmc.client.get(f"{BMC}/{VOLUMES}/1")).status_code == 200
 
@@ -165,9 +166,9 @@ async def test_steps_that_run_together_end_before_a_pause(bmc: House) -> None:
 
 
 async def test_pause_before_the_first_step_sends_nothing(bmc: House) -> None:
-    accepted = await create_and_reset(bmc, PauseBefore=["create-volume"])
+    accepted = await create_and_reset(bmc, PauseBefore=["volumes-before"])
     task = await bmc.until(accepted, "Suspended")
-    assert "before the step create-volume" in words_of(task)
+    assert "before the step volumes-before" in words_of(task)
     assert bmc.executions("bmc1") == 0
     await bmc.client.delete(accepted.json()["@odata.id"])
     task = await bmc.ended(accepted)

@@ -14,7 +14,6 @@ with workflow.unsafe.imports_passed_through():
     from taskfish.temporal import TASK_OPERATION, TASK_OWNER, TASK_STATE
     from workflows.composite import Composite
     from workflows.composition import CompositeOperation, Parameters, operation
-    from workflows.create_volume_and_reset import reset
     from workflows.steps import planned
     from workflows.task import TASK_MEMO, TaskMemo
     from workflows.time_limits import TimeLimits
@@ -43,7 +42,10 @@ class ThreeVolumes(CompositeOperation):
         """Create, create together, reset."""
         one, two, three = map(volume, VOLUMES)
         together = Together(steps=(two, three))
-        return one, together, Step(name="reset", request=reset(uri, "ForceRestart"))
+        reset = post(
+            f"{uri}/Actions/ComputerSystem.Reset", {"ResetType": "ForceRestart"}
+        )
+        return one, together, Step(name="reset", request=reset)
 
 
 async def start(
@@ -55,7 +57,8 @@ async def start(
 ) -> WorkflowHandle[Any, Any]:
     """Start it as the API starts operations."""
     uri = f"{SYSTEM}/Actions/Oem/{ThreeVolumes.operation}"
-    parameters, token = Parameters(pause_before=pause_before), secrets.token_hex(16)
+    parameters = Parameters(PauseBefore=pause_before)
+    token = secrets.token_hex(16)
     composite = Composite(
         operation=ThreeVolumes.operation,
         uri=uri,

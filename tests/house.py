@@ -97,13 +97,15 @@ class House:
         await self.add_sources()
 
     async def _end_tasks(self) -> None:
-        """Terminate what runs, but for what is being sent: that would go on for a
-        moment and be counted in the next test.
+        """Terminate what runs, tasks before their steps, but for what is being sent:
+        that would go on for a moment and be counted in the next test.
 
         Visibility may not list yet what was started last: the store does.
         """
-        for task_id in await self._open_ids():
-            if ":" not in task_id:
+        open_ids = await self._open_ids()
+        for task_id in sorted(open_ids, key=lambda each: each.count(":")):
+            of_task, is_step, _ = task_id.partition(":")
+            if not is_step or of_task in open_ids:
                 handle = self.temporal.get_workflow_handle(task_id)
                 with contextlib.suppress(RPCError, TimeoutError):
                     await self._until_not_sending(handle)

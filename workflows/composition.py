@@ -4,7 +4,7 @@ A new one is a class with a name, the parameters it takes and the plan of its st
 (docs/composing-operations.md); what it shows, obeys and takes back is here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from temporalio import workflow
@@ -13,19 +13,18 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ConfigDict, Field
 
     from taskfish.redfish.operations import owner_of_action
-    from taskfish.redfish.steps import Plan
+    from taskfish.redfish.steps import Plan, PlanError, Step, steps_of
     from taskfish.redfish.task import Answer, Outcome, TaskState
     from taskfish.redfish.verdicts import failed_outcome
     from workflows.composite import Composite
     from workflows.composite_verdicts import ended_outcome, stopped_outcome
     from workflows.events import TaskEvents
     from workflows.machine_turn import MachineTurn
-    from workflows.orders import Orders
+    from workflows.orders import SOMEBODY, Orders
     from workflows.steps import Steps, StepsStoppedError
     from workflows.task import (
         PERCENT_MEMO,
         conclude,
-        is_cancel_requested,
         show,
     )
 
@@ -33,17 +32,19 @@ Composed = TypeVar("Composed", bound="type[CompositeOperation]")
 
 
 class Parameters(BaseModel):
-    """The parameters of an action of ours: what they do not know they refuse.
+    """The parameters of an action of ours: what they do not know they refuse, and "1"
+    is no number.
 
     Field names are as the request has them, or have that as their alias; descriptions
-    go into the ActionInfo.
+    go into the schema of the action.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     pause_before: tuple[str, ...] = Field(
         alias="PauseBefore",
         default=(),
+        strict=False,
         description="The steps before which the operation waits for a Resume.",
     )
 
@@ -65,24 +66,36 @@ class CompositeOperation(Orders):
         super().__init__()
         self._state = TaskState.NEW
         self._steps: Steps | None = None
-        self._early_pauses: list[str] = []
+        self._early_pauses: list[tuple[list[str], str]] = []
 
     @staticmethod
     def plan(uri: str, parameters: Any) -> Plan:
         """Return the steps for the resource `uri`; nothing but its arguments counts."""
         raise NotImplementedError
 
+    @staticmethod
+    def placed(plan: Plan) -> Sequence[tuple[str, Step]]:
+        """Return the steps of a plan, each with what its client knows it by."""
+        return [(step.name, step) for step in steps_of(plan)]
+
+    @staticmethod
+    def faults(parameters: Any) -> Sequence[PlanError]:
+        """Return what else is wrong with the parameters: it is told together with what
+        refuses the steps.
+        """
+        return ()
+
     async def carry_out(self, steps: Steps) -> None:
         """Run the steps: in the plan's order, if it is not overridden."""
         await steps.run_all()
 
     @workflow.signal(name="PauseBefore")
-    def pause_before(self, names: list[str]) -> None:
+    def pause_before(self, names: list[str], by: str = SOMEBODY) -> None:
         """Hold the operation before these steps, should they not have begun."""
         if self._steps is None:
-            self._early_pauses += names
+            self._early_pauses.append((names, by))
         else:
-            self._steps.pause_before(names)
+            self._steps.pause_before(names, by)
 
     @workflow.query(name="task")
     def task(self) -> dict[str, str]:
@@ -102,7 +115,9 @@ class CompositeOperation(Orders):
         plan = self.plan(owner_of_action(composite.uri), wanted)
         turn = MachineTurn(composite, self._show)
         steps = Steps(composite, plan, self, turn, self._show, self._tell)
-        steps.pause_before([*wanted.pause_before, *self._early_pauses])
+        steps.pause_before(wanted.pause_before, self._events.subject.owner)
+        for names, by in self._early_pauses:
+            steps.pause_before(names, by)
         self._steps = steps
         refusal = await turn.take()
         if refusal is not None:
@@ -116,7 +131,8 @@ class CompositeOperation(Orders):
 
     async def _carried_out(self, steps: Steps) -> Outcome:
         """Run the steps, and take back what is done where they do not all succeed."""
-        self._show(TaskState.RUNNING, "Begins.")
+        if not steps.must_stop:
+            self._show(TaskState.RUNNING, "Begins.")
         try:
             await self.carry_out(steps)
             await steps.settle()
@@ -127,9 +143,6 @@ class CompositeOperation(Orders):
 
     async def _take_back(self, steps: Steps) -> None:
         """End what runs, then undo what is done, the last first."""
-        if is_cancel_requested():
-            words = f"Cancelled by {self.cancelled_by}: ends what runs."
-            self._show(TaskState.CANCELLING, words)
         await steps.end_all()
         await steps.undo()
 

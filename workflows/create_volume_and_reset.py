@@ -5,7 +5,9 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from pydantic import Field, JsonValue
 
+    from taskfish.redfish.action_parameters import OBJECT_TYPE
     from taskfish.redfish.conditions import Condition
+    from taskfish.redfish.schema import SCHEMA
     from taskfish.redfish.steps import (
         Plan,
         PlanError,
@@ -37,7 +39,9 @@ class VolumeAndReset(ResetParameters):
         description="The URI of the storage that gets the volume.",
     )
     volume: dict[str, JsonValue] = Field(
-        alias="Volume", description="The volume, as in a POST to Volumes."
+        alias="Volume",
+        description="The volume, as in a POST to Volumes.",
+        json_schema_extra={OBJECT_TYPE: SCHEMA.odata_type("Volume")},
     )
 
 

@@ -135,6 +135,13 @@ class Action(RedfishModel):
     target: str = Field(alias="target")
 
 
+class DescribedAction(Action):
+    """An action that says what to call it, and where its parameters are described."""
+
+    title: str = Field(alias="title")
+    action_info: str = Field(alias="@Redfish.ActionInfo")
+
+
 class TaskService(Resource):
     """TaskService v1.3.0. Times are minutes or seconds, as their names say."""
 
@@ -147,7 +154,7 @@ class TaskService(Resource):
     task_monitor_auto_expiry_seconds: int
     status: Status
     tasks: Link
-    actions: dict[str, Action]
+    actions: dict[str, Action | dict[str, DescribedAction]]
     maintenance_window: dict[str, JsonValue] | None = Field(
         default=None, alias="@Redfish.MaintenanceWindow"
     )
@@ -293,15 +300,17 @@ class TaskActions(RedfishModel):
 class Task(Resource):
     """Task v1.7.4.
 
-    One that is pending says for what it waits (DSP0266 7.12), as its request did.
+    One that is pending says for what it waits (DSP0266 7.12), as its request did; a
+    step that has not begun has no StartTime.
     """
 
     task_state: str
     task_status: str | None = None
-    start_time: datetime
+    start_time: datetime | None = None
     end_time: datetime | None = None
     percent_complete: int | None = None
     task_monitor: str | None = None
+    sub_tasks: Link | None = None
     hide_payload: bool
     payload: TaskPayload | None = None
     messages: list[dict[str, JsonValue]]

@@ -87,6 +87,7 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
         ) as client:
             await _log_in(run, client)
             await _change_secretly(run, dev, client)
+            await _compose_secretly(run, client)
             await _be_echoed(run, client)
     finally:
         await dev.stop()
@@ -154,6 +155,35 @@ async def _change_secretly(run: Run, dev: Running, client: httpx.AsyncClient) ->
         task = hanging.json()["@odata.id"]
         await client.post(f"{task}/Actions/Oem/Taskfish.Kill", json={})
         await _ended(client, hanging)
+
+
+async def _compose_secretly(run: Run, client: httpx.AsyncClient) -> None:
+    """Have secrets in the steps of a plan, in one that never begins, and of an
+    operation inside it.
+    """
+    system = f"{ROOT}/Systems/bmc1.1"
+    steps = [
+        {
+            "Name": name,
+            "Method": "PATCH",
+            "Uri": f"{system}/Bios/Settings",
+            "Body": {"Attributes": {"SetupPwd": run.plant(name)}},
+        }
+        for name in ("begun", "unbegun")
+    ]
+    volume = {"RAIDType": "RAID0", "EncryptionPassphrase": run.plant("volume")}
+    nested = {
+        "Name": "nested",
+        "Method": "POST",
+        "Uri": f"{system}/Actions/Oem/Taskfish.CreateVolumeAndReset",
+        "Body": {"Storage": f"{system}/Storage/none", "Volume": volume},
+    }
+    accepted = await client.post(
+        f"{ROOT}/TaskService/Actions/Oem/Taskfish.RunPlan",
+        json={"Steps": [steps[0], nested, steps[1]]},
+    )
+    assert accepted.status_code == 202, accepted.text
+    assert (await _ended(client, accepted))["TaskState"] == "Exception"
 
 
 async def _be_echoed(run: Run, client: httpx.AsyncClient) -> None:

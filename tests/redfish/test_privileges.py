@@ -65,8 +65,15 @@ def test_every_entity_of_the_schemas_has_a_row() -> None:
         ("PATCH", f"{ROOT}/TaskService/TaskMonitors/x", "ConfigureManager"),
         ("PATCH", TASK, "ConfigureManager"),
         ("GET", f"{TASK}/SuspendActionInfo", "Login"),
+        ("GET", f"{TASK}/SubTasks", "Login"),
+        ("GET", f"{TASK}/SubTasks/reset", "Login"),
+        ("PATCH", f"{TASK}/SubTasks/reset", "ConfigureManager"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.Kill", "ConfigureManager"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.SetTags", "Login"),
+        ("POST", f"{SYSTEM}/Actions/Oem/Taskfish.CreateVolumeAndReset", "Login"),
+        ("GET", f"{SYSTEM}/Oem/Taskfish/CreateVolumeAndResetActionInfo", "Login"),
+        ("POST", f"{ROOT}/TaskService/Actions/Oem/Taskfish.RunPlan", "Login"),
+        ("HEAD", f"{ROOT}/TaskService/Oem/Taskfish/RunPlanActionInfo", "Login"),
     ],
 )
 def test_request_needs_what_the_registry_says(
@@ -109,11 +116,13 @@ def test_place_of_a_subordinate_counts(method: str, path: str, needed: str) -> N
     ("method", "path"),
     [
         ("DELETE", TASK),
+        ("DELETE", f"{TASK}/SubTasks/reset"),
         ("DELETE", f"{ROOT}/TaskService/TaskMonitors/x"),
         ("DELETE", f"{ROOT}/TaskService/TaskMonitors/x~1"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.Suspend"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.SetTags"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.Resume"),
+        ("POST", f"{TASK}/Actions/Oem/Taskfish.PauseBefore"),
     ],
 )
 def test_what_owners_may_needs_only_a_login_here(method: str, path: str) -> None:
@@ -138,6 +147,13 @@ def test_what_owners_may_needs_only_a_login_here(method: str, path: str) -> None
         f"{SYSTEM}/Actions/ComputerSystemXReset",
         f"{SYSTEM}/Actions/",
         f"{ROOT}/Actions/ComputerSystem.Reset",
+        f"{SYSTEM}/Storage/1/Actions/Oem/Taskfish.CreateVolumeAndReset",
+        f"{SYSTEM}/Storage/1/Oem/Taskfish/CreateVolumeAndResetActionInfo",
+        f"{SYSTEM}/Actions/Oem/Taskfish.CreateVolumeAndReset/x",
+        f"{SYSTEM}/Actions/Oem/TaskfishXCreateVolumeAndReset",
+        f"{SYSTEM}/Oem/Taskfish/Nothing",
+        f"{ROOT}/Systems/Actions/Oem/Taskfish.CreateVolumeAndReset",
+        f"{ROOT}/AccountService/Actions/Oem/Taskfish.RunPlan",
         f"{TASK}/Actions/Oem/TaskfishXSuspend",
         f"{TASK}/Actions/Oem/Acme.Suspend",
         f"{TASK}/Actions/Oem/Taskfish.Suspend/x",

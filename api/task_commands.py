@@ -11,12 +11,14 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.task_view import TaskView
 from api.temporal_faults import TEMPORAL_FAULTS, unavailable
+from taskfish.redfish.step_plan import step_workflow
 from taskfish.temporal import RPC_TIMEOUT
 
 CANCEL_SIGNAL = "Cancel"
 SUSPEND_SIGNAL = "Suspend"
 RESUME_SIGNAL = "Resume"
 SET_TAGS_SIGNAL = "SetTags"
+PAUSE_BEFORE_SIGNAL = "PauseBefore"
 _CANCELLED = "cancelled through Redfish"
 _KILLED = "killed through Redfish"
 
@@ -28,6 +30,7 @@ class TaskCommands:
     """
 
     def __init__(self, client: Client, view: TaskView) -> None:
+        self._client = client
         self._view = view
         self._handle = client.get_workflow_handle(view.id, run_id=view.run_id)
 
@@ -56,6 +59,19 @@ class TaskCommands:
         """Ask it to show other tags."""
         return await self._signal(SET_TAGS_SIGNAL, tags)
 
+    async def pause_before(self, steps: list[str], by: str) -> bool:
+        """Ask it to hold before these steps."""
+        return await self._signal(PAUSE_BEFORE_SIGNAL, steps, by)
+
+    async def tell_steps_of_kill(self, by: str) -> None:
+        """Tell the steps that run who ends them: Temporal cancels them without a name
+        when their operation is killed.
+        """
+        who = f"{by}, who has killed its operation,"
+        for name in self._view.running:
+            step = self._client.get_workflow_handle(step_workflow(self._view.id, name))
+            await _done(step.signal(CANCEL_SIGNAL, who, rpc_timeout=RPC_TIMEOUT))
+
     async def kill(self, by: str) -> bool:
         """End it at once, whatever its source does; keep who did and how far it was."""
         return await _done(
@@ -64,8 +80,10 @@ class TaskCommands:
             )
         )
 
-    async def _signal(self, name: str, said: str | list[str]) -> bool:
-        return await _done(self._handle.signal(name, said, rpc_timeout=RPC_TIMEOUT))
+    async def _signal(self, name: str, *said: str | list[str]) -> bool:
+        return await _done(
+            self._handle.signal(name, args=said, rpc_timeout=RPC_TIMEOUT)
+        )
 
 
 async def _done(call: Awaitable[None]) -> bool:

@@ -28,8 +28,10 @@ from workflows.orders import SOMEBODY
 _COMPLETION: TypeAdapter[Completion] = TypeAdapter(Completion)
 NOBODY_KNOWN = "somebody"
 """Who has asked to cancel a task whose history does not tell."""
+ITS_OPERATION = "its operation, which has ended,"
+"""Who has asked to cancel a step: Temporal does when its operation was killed."""
 _ENDS = ("ended", "lost", "deadline_passed")
-_FIRST_STEPS = ("submit", "admit_source")
+_FIRST_STEPS = ("submit", "admit_source", "await_state")
 _LAST_EVENTS = 10
 _SOME_TIME_AGO = 50
 """Events in which somebody who has asked to cancel, or a sending, is looked for."""
@@ -75,22 +77,29 @@ class TaskHistory:
 
         Its name is on its way while a worker is at the workflow.
         """
+        others = SOMEBODY
         for event in await self._last(_SOME_TIME_AGO):
             requested = event.workflow_execution_cancel_requested_event_attributes
             if requested.cause == SOURCE_CANCELLED:
                 return ITS_SOURCE
+            if requested.HasField("external_workflow_execution"):
+                others = ITS_OPERATION
             signaled = event.workflow_execution_signaled_event_attributes
             if signaled.signal_name == CANCEL_SIGNAL:
                 values = await self._values(signaled.input.payloads)
                 return str(values[0]) if values else SOMEBODY
         is_worked_on = self._run.raw_description.HasField("pending_workflow_task")
-        return NOBODY_KNOWN if is_worked_on else SOMEBODY
+        is_named_yet = others is not SOMEBODY or not is_worked_on
+        return others if is_named_yet else NOBODY_KNOWN
 
     async def has_begun(self) -> bool:
-        """Say whether a run that its source has no task of had begun to send."""
+        """Say whether a run that its source has no task of had begun to send, or one
+        of its steps had.
+        """
         for event in await self._last(_SOME_TIME_AGO):
             scheduled = event.activity_task_scheduled_event_attributes
-            if scheduled.activity_type.name in _FIRST_STEPS:
+            is_of_step = "child_workflow" in (event.WhichOneof("attributes") or "")
+            if is_of_step or scheduled.activity_type.name in _FIRST_STEPS:
                 return True
         return False
 

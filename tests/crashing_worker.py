@@ -29,6 +29,11 @@ def _has_ended(result: object) -> bool:
     return isinstance(result, TaskReport) and result.answer is not None
 
 
+def _was_untold(result: object) -> bool:
+    """Say whether an end was told of just now, not before another kill."""
+    return result is None
+
+
 @dataclass(frozen=True)
 class Boundary:
     """A method; the process dies when it has returned what `when` says, or `before`."""
@@ -53,6 +58,7 @@ BOUNDARIES = {
     "released": Boundary(ResetWaits, "forget", before=True),
     "watching": Boundary(SourceActivities, "watch", before=True),
     "told": Boundary(EventLog, "end"),
+    "ended": Boundary(EventLog, "end", when=_was_untold),
     "adopting": Boundary(AdoptedTasks, "begin"),
 }
 

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from taskfish.redfish.steps import Step, StepRequest, get, get_until, post
     from taskfish.redfish.task import TaskState
     from workflows.composition import Parameters
-    from workflows.steps import StepEnd, Steps
+    from workflows.steps import Steps
 
 UNTIL_ON = 3600.0
 """How long the machine may take to come up, in seconds."""
@@ -31,8 +31,6 @@ LOOK, RESET, RESTARTED, FORCED_RESET, ON = (
     "forced-reset",
     "system-on",
 )
-RESET_STEPS = (LOOK, RESET, ON)
-"""The names of those that are planned."""
 
 
 class ResetParameters(Parameters):
@@ -53,17 +51,23 @@ class ResetParameters(Parameters):
 
 
 def reset_steps(system: str, wanted: ResetParameters) -> tuple[Step, ...]:
-    """Return the steps of a plan that `reset_until_on` runs."""
-    is_graceful = wanted.reset_type == "GracefulRestart"
+    """Return the steps of a plan that `reset_until_on` runs, or leaves out."""
+    look = Step(name=LOOK, request=get(system), seconds=A_LOOK_AT_MOST)
+    reset = Step(name=RESET, request=_reset(system, wanted.reset_type))
+    on = Step(name=ON, request=get(system, "/PowerState", "On"), seconds=UNTIL_ON)
+    if wanted.reset_type != "GracefulRestart":
+        return look, reset, on
+    in_time = {"seconds": wanted.grace_period, "goes_on": True}
+    is_reset = Condition(
+        pointer=LAST_RESET, value=f"${{{LOOK}#/Body{LAST_RESET}}}", test="is_not"
+    )
+    restarted = Step(name=RESTARTED, request=get_until(system, is_reset))
     return (
-        Step(name=LOOK, request=get(system), seconds=A_LOOK_AT_MOST),
-        Step(
-            name=RESET,
-            request=_reset(system, wanted.reset_type),
-            seconds=wanted.grace_period if is_graceful else None,
-            goes_on=is_graceful,
-        ),
-        Step(name=ON, request=get(system, "/PowerState", "On"), seconds=UNTIL_ON),
+        look,
+        reset.model_copy(update=in_time),
+        restarted.model_copy(update=in_time),
+        Step(name=FORCED_RESET, request=_reset(system, FORCED[0])),
+        on,
     )
 
 
@@ -76,40 +80,46 @@ async def reset_until_on(steps: Steps) -> None:
     """
     before = await steps.run(steps[LOOK])
     shown = before.answer.body if before and before.answer else None
-    system = steps[LOOK].request.uri
     reset = steps[RESET]
     if _value(shown, "PowerState") == "Off":
-        switched_on = {"request": _reset(system, "On"), "goes_on": False}
-        reset = reset.model_copy(update=switched_on)
-    end = await steps.run(reset)
-    if reset.goes_on and not await _has_restarted(steps, end, shown):
-        forced = _reset(system, _forced_type(shown))
-        await steps.run(Step(name=FORCED_RESET, request=forced))
+        switched_on = {"request": _reset(steps[LOOK].request.uri, "On")}
+        await steps.run(reset.model_copy(update=switched_on | {"goes_on": False}))
+        steps.leave_out(RESTARTED, FORCED_RESET)
+    elif not reset.goes_on:
+        await steps.run(reset)
+    elif await _is_gracefully_reset(steps, shown):
+        steps.leave_out(FORCED_RESET)
+    else:
+        forced = _reset(steps[LOOK].request.uri, _forced_type(shown))
+        update = {"request": forced}
+        await steps.run(steps[FORCED_RESET].model_copy(update=update))
     await steps.run(_on_again(steps[ON], shown))
 
 
-async def _has_restarted(steps: Steps, end: StepEnd | None, shown: JsonValue) -> bool:
-    """Say whether the graceful restart has come about.
+def leave_out_reset(steps: Steps) -> None:
+    """Drop the steps that `reset_until_on` would run."""
+    steps.leave_out(LOOK, RESET, RESTARTED, FORCED_RESET, ON)
+
+
+async def _is_gracefully_reset(steps: Steps, shown: JsonValue) -> bool:
+    """Restart the system gracefully; say whether that has come about.
 
     A source may answer at once though the operating system takes its time, or hangs:
     then the time of the last reset tells, where the system shows one.
     """
-    if end is None or end.state is TaskState.EXCEPTION:
-        return False
-    if not end.is_done:
+    is_done = await _is_done(steps, RESET)
+    if not is_done or _value(shown, "LastResetTime") is None:
+        steps.leave_out(RESTARTED)
+        return is_done
+    return await _is_done(steps, RESTARTED)
+
+
+async def _is_done(steps: Steps, name: str) -> bool:
+    """Run a step; say whether it was done. One that somebody has cancelled ends all."""
+    end = await steps.run(steps[name])
+    if end is not None and end.state in (TaskState.CANCELLED, TaskState.KILLED):
         steps.fail()
-    if _value(shown, "LastResetTime") is None:
-        return True
-    restarted = Step(
-        name=RESTARTED,
-        request=get_until(steps[LOOK].request.uri, _is_reset_since(shown)),
-        seconds=steps[RESET].seconds,
-        goes_on=True,
-    )
-    seen = await steps.run(restarted)
-    if seen and seen.state not in (TaskState.COMPLETED, TaskState.EXCEPTION):
-        steps.fail()
-    return seen is not None and seen.is_done
+    return end is not None and end.is_done
 
 
 def _on_again(step: Step, shown: JsonValue) -> Step:

@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
         composite_at,
         owner_of_action,
     )
+    from workflows import apply_firmware as apply_firmware
     from workflows import create_volume_and_reset as create_volume_and_reset
     from workflows import run_plan as run_plan
     from workflows.await_state import AwaitState

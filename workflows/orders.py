@@ -10,6 +10,8 @@ with workflow.unsafe.imports_passed_through():
 
 SOMEBODY = "somebody in Temporal"
 """Who gives an order without a name: it did not come through Redfish."""
+NO_OPERATION = "its operation, which has ended, or by somebody in Temporal"
+"""Who cancels a step without a name: Temporal does, when its operation was killed."""
 
 
 class Tagged:
@@ -31,15 +33,21 @@ class Cancels(Tagged):
     """
 
     def __init__(self) -> None:
-        self.cancelled_by = SOMEBODY
+        self._cancelled_by: str | None = None
         self._cancels = 0
         self._obeyed: int | None = None
 
     @workflow.signal(name="Cancel")
     def cancel(self, by: str = SOMEBODY) -> None:
         """Note who cancels."""
-        self.cancelled_by = by
+        self._cancelled_by = by
         self._cancels += 1
+
+    @property
+    def cancelled_by(self) -> str:
+        """Who has asked for the cancel, as far as that can be told."""
+        is_step = workflow.info().parent is not None
+        return self._cancelled_by or (NO_OPERATION if is_step else SOMEBODY)
 
     @property
     def is_cancel_new(self) -> bool:

@@ -1,4 +1,4 @@
-"""`taskfish demo`: a volume that waits for a reset, and the reset, emulated.
+"""`taskfish demo`: a volume that waits for a reset, and the reset, as one operation.
 
 It does what any REST client can do; nothing here knows the gateway from inside.
 """
@@ -17,23 +17,18 @@ from typing import Any
 import httpx
 
 from taskfish.cli.child_processes import log_end, start_child, stop_child
-from taskfish.cli.demo_screen import Task, print_end, progress, screen
+from taskfish.cli.demo_screen import print_end
 from taskfish.cli.dev_parts import COMMAND
-from taskfish.cli.northbound import (
-    POLL_SECONDS,
-    final_answer,
-    gateway,
-    refusal,
-    resource,
-)
+from taskfish.cli.northbound import final_answer, gateway, refusal, resource
 from taskfish.cli.signals import EXIT_INTERRUPTED, run_until_signal
+from taskfish.cli.step_screen import TaskWithSteps, screen, show_to_end
 from taskfish.errors import TaskfishError
 from taskfish.redfish.task import TaskState
 
 STOP_GRACE = 45.0
 WORK_SECONDS = 6
 """How long the emulated machines take for a change: long enough to watch it."""
-PENDING_SECONDS = 10.0
+OPERATION = "Oem/Taskfish.CreateVolumeAndReset"
 
 
 class DemoFailedError(TaskfishError):
@@ -103,17 +98,14 @@ class _Demo:
     async def _story(self, client: httpx.AsyncClient, ready: dict[str, Any]) -> None:
         system = ready["systems"][0]
         await self._slow_down(ready["emulator"], system)
-        volume = await self._change(
-            client, f"{system}/Storage/1/Volumes", _volume(system)
-        )
-        await self._until_pending(client, volume)
-        reset_uri = f"{system}/Actions/ComputerSystem.Reset"
-        reset = await self._change(client, reset_uri, {"ResetType": "ForceRestart"})
-        tasks = await self._follow(client, volume, reset)
-        for accepted, task in zip((volume, reset), tasks, strict=True):
-            await self._print_end(client, ready, accepted, task)
-        self._print_curl(ready, reset_uri)
-        self._check(tasks)
+        uri, body = f"{system}/Actions/{OPERATION}", _parameters(system)
+        accepted = await self._change(client, uri, body)
+        ended = await show_to_end(self._console, client, accepted.json()["@odata.id"])
+        await self._print_end(client, ready, accepted, ended)
+        self._print_curl(ready, uri, body)
+        if ended.task["TaskState"] != TaskState.COMPLETED:
+            state = ended.task["TaskState"]
+            raise DemoFailedError(f"{ended.task['Id']} ended as {state}")
 
     async def _slow_down(self, emulator: str, system: str) -> None:
         """Give changes on the emulated machine a length that can be watched."""
@@ -137,62 +129,33 @@ class _Demo:
         )
         return accepted
 
-    async def _until_pending(
-        self, client: httpx.AsyncClient, accepted: httpx.Response
-    ) -> None:
-        """Show that the task waits for the reset."""
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + PENDING_SECONDS
-        uri = accepted.json()["@odata.id"]
-        while (task := await resource(client, uri))["TaskState"] != TaskState.PENDING:
-            if clock() > deadline or TaskState(task["TaskState"]).ended:
-                raise DemoFailedError(f"{uri} is {task['TaskState']}, not Pending")
-            await asyncio.sleep(POLL_SECONDS)
-        self._console.print("     TaskState: Pending, until the system is reset")
-
-    async def _follow(
-        self, client: httpx.AsyncClient, *accepted: httpx.Response
-    ) -> list[Task]:
-        """Show live progress until all tasks have ended."""
-        uris = [answer.json()["@odata.id"] for answer in accepted]
-        with progress(self._console) as show:
-            while True:
-                tasks = await asyncio.gather(*[resource(client, uri) for uri in uris])
-                for task in tasks:
-                    show(task)
-                if all(TaskState(task["TaskState"]).ended for task in tasks):
-                    return tasks
-                await asyncio.sleep(POLL_SECONDS)
-
     async def _print_end(
         self,
         client: httpx.AsyncClient,
         ready: dict[str, Any],
         accepted: httpx.Response,
-        task: Task,
+        ended: TaskWithSteps,
     ) -> None:
+        task = ended.task
         answer = await final_answer(client, accepted)
-        made = answer.headers.get("Location")
-        created = await resource(client, made) if made and answer.is_success else None
+        links = task.get("Links", {}).get("CreatedResources", [])
+        made = [await resource(client, link["@odata.id"]) for link in links]
         workflow = f"{ready['temporal_ui']}/namespaces/default/workflows/{task['Id']}"
-        print_end(self._console, task, answer, created, workflow)
+        print_end(self._console, ended, answer, made, workflow)
 
-    def _print_curl(self, ready: dict[str, Any], uri: str) -> None:
+    def _print_curl(
+        self, ready: dict[str, Any], uri: str, body: dict[str, Any]
+    ) -> None:
         login = shlex.quote(f"{ready['username']}:{ready['password']}")
         ca = f" --cacert {shlex.quote(ready['ca'])}" if "ca" in ready else ""
         self._console.print(
             f"\nThe same in one line:\ncurl -isu {login}{ca} {ready['api']}{uri}"
             " -H 'Content-Type: application/json'"
-            """ -d '{"ResetType": "ForceRestart"}'""",
+            f" -d {shlex.quote(json.dumps(body))}",
             soft_wrap=True,
             markup=False,
             highlight=False,
         )
-
-    def _check(self, tasks: list[Task]) -> None:
-        for task in tasks:
-            if task["TaskState"] != TaskState.COMPLETED:
-                raise DemoFailedError(f"{task['Id']} ended as {task['TaskState']}")
 
 
 def _read(file: Path) -> dict[str, Any] | None:
@@ -203,11 +166,14 @@ def _read(file: Path) -> dict[str, Any] | None:
     return ready
 
 
-def _volume(system: str) -> dict[str, Any]:
-    drives = [f"{system}/Storage/1/Drives/{number}" for number in (1, 2)]
-    return {
+def _parameters(system: str) -> dict[str, Any]:
+    """Return what is asked for: a mirror that is there once the system is reset."""
+    storage = f"{system}/Storage/1"
+    drives = [{"@odata.id": f"{storage}/Drives/{number}"} for number in (1, 2)]
+    volume = {
         "Name": "demo",
         "RAIDType": "RAID1",
-        "Links": {"Drives": [{"@odata.id": uri} for uri in drives]},
+        "Links": {"Drives": drives},
         "@Redfish.OperationApplyTime": "OnReset",
     }
+    return {"Storage": storage, "Volume": volume, "ResetType": "GracefulRestart"}

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import httpx
 from rich.table import Table
 
-from taskfish.cli.demo_screen import screen
 from taskfish.cli.northbound import NorthboundError, logged_in
 from taskfish.cli.power_words import TARGETS, PowerWord
+from taskfish.cli.step_screen import screen
 from taskfish.settings import Settings
 
 _VERSION = {"X-OpenStack-Ironic-API-Version": "latest"}

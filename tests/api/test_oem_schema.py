@@ -145,7 +145,7 @@ async def test_actions_are_bound_to_what_has_them(house: House) -> None:
         parameter, *_ = each.iter(f"{EDM}Parameter")
         assert each.attrib["IsBound"] == "true"
         bound[each.attrib["Name"]] = parameter.attrib["Type"]
-    of_a_task = ("Suspend", "Resume", "SetTags", "Kill")
+    of_a_task = ("Suspend", "Resume", "PauseBefore", "SetTags", "Kill")
     assert {bound.pop(name) for name in of_a_task} == {"Task.v1_1_0.OemActions"}
     assert bound["CreateVolumeAndReset"] == "ComputerSystem.v1_0_0.OemActions"
     assert bound["RunPlan"] == "TaskService.v1_1_0.OemActions"

@@ -29,9 +29,11 @@ async def test_demo_shows_progress_to_the_end(tmp_path: Path) -> None:
     assert demo.returncode == 0, text
     assert time.monotonic() - began < 60
     assert len(set(re.findall(r"(\d+) %", text))) >= 5
-    assert "Pending" in text
-    assert re.search(r"Location .*/Volumes/", text)
-    assert text.count("/namespaces/default/workflows/") == 2
+    assert re.search(r"^  create-volume +\d+ %  Pending$", text, re.MULTILINE)
+    assert re.search(r"^  system-on +0 %  New$", text, re.MULTILINE)
+    assert re.search(r"Made .*/Volumes/1: demo, RAID1", text)
+    assert text.count("/namespaces/default/workflows/") == 1
+    assert "curl -isu" in text
     assert not list(tmp_path.iterdir())
 
 

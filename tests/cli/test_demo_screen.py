@@ -3,48 +3,23 @@ import io
 import httpx
 from rich.console import Console
 
-from taskfish.cli.demo_screen import Task, print_end, progress
+from taskfish.cli.demo_screen import print_end
+from taskfish.cli.step_screen import TaskWithSteps
 
 
-def task(percent: int | None, state: str = "Running") -> Task:
-    return {
-        "@odata.id": "/redfish/v1/TaskService/Tasks/one",
+def test_end_shows_steps_answer_and_what_was_made() -> None:
+    output = io.StringIO()
+    task = {
         "Id": "one",
-        "TaskState": state,
-        "PercentComplete": percent,
+        "TaskState": "Completed",
+        "Messages": [{"MessageId": "a", "Message": "all [well]"}, {"MessageId": "b.c"}],
     }
-
-
-def test_lines_are_printed_on_change_only() -> None:
-    output = io.StringIO()
-    with progress(Console(file=output)) as show:
-        for percent in (None, 0, 30, 30):
-            show(task(percent))
-        show(task(100, "Completed"))
-    lines = output.getvalue().splitlines()
-    assert [line.split()[1] for line in lines] == ["0", "30", "100"]
-    assert lines[-1].endswith("Completed")
-
-
-def test_terminal_has_bars() -> None:
-    output = io.StringIO()
-    with progress(Console(file=output, force_terminal=True, width=100)) as show:
-        show(task(30))
-        show(task(100, "Completed"))
-    last = output.getvalue().splitlines()[-1]
-    assert "100 % Completed" in output.getvalue()
-    assert "━" in output.getvalue(), last
-
-
-def test_end_shows_answer_and_what_was_made() -> None:
-    output = io.StringIO()
-    ended = task(100, "Completed") | {
-        "Messages": [{"MessageId": "a", "Message": "all [well]"}, {"MessageId": "b.c"}]
-    }
-    answer = httpx.Response(201, headers={"Location": "/volumes/1"})
-    created = {"Name": "demo", "RAIDType": "RAID1"}
-    print_end(Console(file=output, width=100), ended, answer, created, "http://ui/one")
+    ended = TaskWithSteps(task, ({"Id": "create-volume", "TaskState": "Completed"},))
+    made = [{"@odata.id": "/volumes/1", "Name": "demo", "RAIDType": "RAID1"}]
+    console = Console(file=output, width=100)
+    print_end(console, ended, httpx.Response(204), made, "http://ui/one")
     text = output.getvalue()
-    for part in ("all [well]", "b.c", "201 Created", "/volumes/1", "demo, RAID1"):
+    for part in ("all [well]", "b.c", "204 No Content", "/volumes/1: demo, RAID1"):
         assert part in text
+    assert "Step create-volume" in text
     assert "Web UI: http://ui/one" in text

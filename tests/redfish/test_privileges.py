@@ -65,6 +65,9 @@ def test_every_entity_of_the_schemas_has_a_row() -> None:
         ("PATCH", f"{ROOT}/TaskService/TaskMonitors/x", "ConfigureManager"),
         ("PATCH", TASK, "ConfigureManager"),
         ("GET", f"{TASK}/SuspendActionInfo", "Login"),
+        ("GET", f"{TASK}/SubTasks", "Login"),
+        ("GET", f"{TASK}/SubTasks/reset", "Login"),
+        ("PATCH", f"{TASK}/SubTasks/reset", "ConfigureManager"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.Kill", "ConfigureManager"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.SetTags", "Login"),
         ("POST", f"{SYSTEM}/Actions/Oem/Taskfish.CreateVolumeAndReset", "Login"),
@@ -113,11 +116,13 @@ def test_place_of_a_subordinate_counts(method: str, path: str, needed: str) -> N
     ("method", "path"),
     [
         ("DELETE", TASK),
+        ("DELETE", f"{TASK}/SubTasks/reset"),
         ("DELETE", f"{ROOT}/TaskService/TaskMonitors/x"),
         ("DELETE", f"{ROOT}/TaskService/TaskMonitors/x~1"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.Suspend"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.SetTags"),
         ("POST", f"{TASK}/Actions/Oem/Taskfish.Resume"),
+        ("POST", f"{TASK}/Actions/Oem/Taskfish.PauseBefore"),
     ],
 )
 def test_what_owners_may_needs_only_a_login_here(method: str, path: str) -> None:

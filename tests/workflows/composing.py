@@ -1,55 +1,27 @@
 """Multi-step operations on bmc1: how tests start them and what they look at."""
 
-import secrets
 from typing import Any
 
 import httpx
 from temporalio.client import WorkflowHandle
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from taskfish.temporal import TASK_OPERATION, TASK_OWNER, TASK_STATE
-from tests.house import TASKS, House
+from tests.house import House
 from tests.workflows.houses import BMC, until
-from workflows.composite import Composite
-from workflows.task import TASK_MEMO, TaskMemo
-from workflows.time_limits import TimeLimits
 
 STORAGE = f"{BMC}/Storage/1"
 VOLUME = {"Name": "data", "RAIDType": "RAID0"}
 
 
 async def start(
-    house: House, name: str, parameters: dict[str, Any], **more: Any
+    house: House,
+    name: str,
+    parameters: dict[str, Any],
+    system: str = BMC,
+    **headers: str,
 ) -> httpx.Response:
-    operation, task_id = f"Taskfish.{name}", f"{name}-{secrets.token_hex(4)}"
-    composite = Composite(
-        operation=operation,
-        uri=BMC,
-        parameters=parameters,
-        token=secrets.token_hex(16),
-        privileges=("ConfigureComponents", "ConfigureManager", "Login"),
-        limits=TimeLimits.model_validate(house.settings),
-        **more,
-    )
-    await house.temporal.start_workflow(
-        operation,
-        composite,
-        id=task_id,
-        task_queue=house.settings.task_queue,
-        memo={
-            TASK_MEMO: TaskMemo(
-                token=composite.token, name=operation, method="POST", uri=BMC
-            )
-        },
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(TASK_OPERATION, operation),
-                SearchAttributePair(TASK_STATE, "New"),
-                SearchAttributePair(TASK_OWNER, "admin"),
-            ]
-        ),
-    )
-    return httpx.Response(202, json={"@odata.id": f"{TASKS}/{task_id}", "Id": task_id})
+    """Start an operation of a system; return its 202."""
+    uri = f"{system}/Actions/Oem/Taskfish.{name}"
+    return await house.change("POST", uri, parameters, **headers)
 
 
 async def states(house: House, accepted: httpx.Response) -> dict[str, str]:
@@ -68,9 +40,9 @@ async def resume(house: House, accepted: httpx.Response) -> None:
     await house.workflow(accepted).signal("Resume", "ada")
 
 
-def resets(house: House) -> list[str]:
-    """Return the types of the resets that bmc1 has carried out."""
-    bodies = [each.body for each in house.emulator.executions("bmc1")]
+def resets(house: House, machine: str = "bmc1") -> list[str]:
+    """Return the types of the resets that a machine has carried out."""
+    bodies = [each.body for each in house.emulator.executions(machine)]
     return [
         str(body["ResetType"])
         for body in bodies

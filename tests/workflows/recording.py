@@ -19,14 +19,17 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from activities.event_deliveries import DELIVERY
 from activities.housekeeping import HOUSEKEEPING
+from activities.state_waiting import StateRequest
 from taskfish.cli.temporal_server import development_server
 from taskfish.encryption import Keyring
 from taskfish.store.subscriptions import Subscriptions
-from taskfish.temporal import data_converter
-from tests.house import SOURCES, House, open_house, source_body
+from taskfish.temporal import TASK_OPERATION, data_converter
+from tests.composing import create_and_reset, resume, sub_task, until_sent
+from tests.house import SOURCES, TASKS, House, open_house, source_body
 from tests.subscriber import listening, subscribe
 from tests.workflows.adopting import (
     SOON,
@@ -47,6 +50,8 @@ from tests.workflows.houses import (
     until_begun,
     until_executed,
 )
+from workflows.await_state import AWAIT_STATE, AwaitState, StateWait
+from workflows.task import TASK_MEMO, TaskMemo
 
 RESET = f"{BMC}/Actions/ComputerSystem.Reset"
 HISTORIES = Path(__file__).parent.parent / "histories"
@@ -420,6 +425,77 @@ async def adopted_ended(house: House) -> httpx.Response:
     return await adopted_job(house, others_task(house, seconds=0))
 
 
+async def operation_completed(house: House) -> httpx.Response:
+    """A volume is created and its system reset."""
+    return await create_and_reset(house)
+
+
+async def operation_on_reset(house: House) -> httpx.Response:
+    """A volume is created by the reset of its system."""
+    return await create_and_reset(house, apply_time="OnReset")
+
+
+async def operation_forced(house: House) -> httpx.Response:
+    """A graceful reset does not end in time: a forced one takes its place."""
+    house.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
+    parameters = {"ResetType": "GracefulRestart", "GracePeriodSeconds": 1}
+    return await create_and_reset(house, None, **parameters)
+
+
+async def operation_undone(house: House) -> httpx.Response:
+    """It is held before the reset, which fails then: the volume is deleted."""
+    accepted = await create_and_reset(house, PauseBefore=["reset"])
+    await house.until(accepted, "Suspended")
+    house.emulator.set_modes("bmc1", fail=True)
+    await resume(house, accepted)
+    await until_executed(house, times=2)
+    house.emulator.set_modes("bmc1", fail=False)
+    return accepted
+
+
+async def operation_cancelled(house: House) -> httpx.Response:
+    """It is cancelled in its reset: that is aborted, and the volume deleted."""
+    house.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
+    accepted = await create_and_reset(house, ResetType="GracefulRestart")
+    await until_sent(house, accepted, "reset")
+    await house.client.delete(accepted.json()["@odata.id"])
+    return accepted
+
+
+async def operation_overdue(house: House) -> httpx.Response:
+    """It does not end in time: what runs is ended, and the volume deleted."""
+    house.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
+    headers = {"Task-Timeout": "3"}
+    return await create_and_reset(house, headers, ResetType="GracefulRestart")
+
+
+async def state_seen(house: House) -> httpx.Response:
+    """A step waits until the machine is on."""
+    accepted = await operation_completed(house)
+    await house.ended(accepted)
+    said = await sub_task(house, accepted, "system-on")
+    return httpx.Response(
+        202, json={**said, "Id": f"{accepted.json()['Id']}:system-on"}
+    )
+
+
+async def state_overdue(house: House) -> httpx.Response:
+    """A volume that a step waits for is never there."""
+    request = StateRequest(source="bmc1", uri=f"{BMC}/Storage/1/Volumes/1")
+    waiting = await house.temporal.start_workflow(
+        AwaitState.run,
+        StateWait(request=request, seconds=1, heartbeat_timeout=2),
+        id="state-1",
+        task_queue=house.settings.task_queue,
+        memo={TASK_MEMO: TaskMemo(name="state", method="GET", uri=request.uri)},
+        search_attributes=TypedSearchAttributes(
+            [SearchAttributePair(TASK_OPERATION, AWAIT_STATE)]
+        ),
+    )
+    said = {"Id": waiting.id, "@odata.id": f"{TASKS}/{waiting.id}"}
+    return httpx.Response(202, json=said)
+
+
 Scenario = Callable[[House], Awaitable[httpx.Response]]
 Opener = Callable[[Client, Path, SecretStr], AbstractAsyncContextManager[House]]
 
@@ -453,6 +529,14 @@ ON_A_BMC: tuple[Scenario, ...] = (
     answer_found,
     not_sent_first,
     task_forgotten,
+    operation_completed,
+    operation_on_reset,
+    operation_forced,
+    operation_undone,
+    operation_cancelled,
+    operation_overdue,
+    state_seen,
+    state_overdue,
 )
 IMPATIENT: tuple[Scenario, ...] = (queue_timed_out,)
 """On a BMC, with a queue that nobody waits in for long."""

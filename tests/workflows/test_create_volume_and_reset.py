@@ -1,6 +1,7 @@
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.house import House
 from tests.workflows.composing import (
@@ -13,19 +14,16 @@ from tests.workflows.composing import (
     states,
     step,
 )
-from tests.workflows.houses import until, words_of
+from tests.workflows.houses import NODE, until, words_of
 
 ON_RESET = {"@Redfish.OperationApplyTime": "OnReset"}
 
 
 async def create(
-    house: House,
-    volume: dict[str, Any] | None = None,
-    pause_before: tuple[str, ...] = (),
-    **parameters: Any,
+    house: House, volume: dict[str, Any] | None = None, **parameters: Any
 ) -> httpx.Response:
     body = {"Storage": STORAGE, "Volume": VOLUME | (volume or {}), **parameters}
-    return await start(house, "CreateVolumeAndReset", body, pause_before=pause_before)
+    return await start(house, "CreateVolumeAndReset", body)
 
 
 async def volumes(house: House) -> int:
@@ -41,7 +39,9 @@ async def test_graceful_restart_suffices(house: House) -> None:
     assert created == [{"@odata.id": f"{STORAGE}/Volumes/1"}]
     assert resets(house) == ["GracefulRestart"]
     assert house.emulator.machines["bmc1"].power_state == "On"
-    assert set((await states(house, accepted)).values()) == {"Completed"}
+    ends = await states(house, accepted)
+    assert set(ends.values()) == {"Completed"}
+    assert "forced-reset" not in ends
 
 
 async def test_on_reset_volume_is_there_after_reset(house: House) -> None:
@@ -52,8 +52,24 @@ async def test_on_reset_volume_is_there_after_reset(house: House) -> None:
     assert await volumes(house) == 1
 
 
+@pytest.mark.parametrize("apply_times", [True, False])
+async def test_on_reset_volume_behind_a_plugin(house: House, apply_times: bool) -> None:
+    """The source keeps it until the reset, or the gateway does."""
+    house.emulator.set_modes(
+        "node1", apply_times=apply_times, monitor_ends_with_task=True
+    )
+    storage = f"{NODE}/Storage/1"
+    body = {"Storage": storage, "Volume": VOLUME | ON_RESET}
+    accepted = await start(house, "CreateVolumeAndReset", body, NODE)
+    task = await house.ended(accepted)
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK"), task
+    assert resets(house, "node1") == ["GracefulRestart"]
+    created = task["Links"]["CreatedResources"]
+    assert created == [{"@odata.id": f"{storage}/Volumes/1"}]
+
+
 async def test_refused_graceful_restart_is_forced(house: House) -> None:
-    accepted = await create(house, pause_before=("reset",))
+    accepted = await create(house, PauseBefore=["reset"])
     await house.until(accepted, "Suspended")
     house.emulator.set_modes("bmc1", refuse=400, refuse_times=1)
     await resume(house, accepted)
@@ -104,7 +120,7 @@ async def test_switched_off_system_is_switched_on(house: House) -> None:
 
 async def test_volume_without_a_name_is_known_by_its_being_new(house: House) -> None:
     house.emulator.set_modes("bmc1", seconds=1)
-    accepted = await create(house, pause_before=("system-before",))
+    accepted = await create(house, PauseBefore=["system-before"])
     await is_running(house, accepted, "create-volume")
     await until(lambda: house.executions("bmc1") == 1)
     house.emulator.set_modes("bmc1", headers={"Location": ""})
@@ -116,8 +132,20 @@ async def test_volume_without_a_name_is_known_by_its_being_new(house: House) -> 
     assert not task.get("Links", {}).get("CreatedResources")
 
 
+async def test_forced_reset_waits_for_a_careful_operator(house: House) -> None:
+    house.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
+    wait = ["forced-reset"]
+    accepted = await create(house, GracePeriodSeconds=1, PauseBefore=wait)
+    await house.until(accepted, "Suspended")
+    assert resets(house) == ["GracefulRestart"]
+    await resume(house, accepted)
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Completed", task
+    assert resets(house) == ["GracefulRestart", "ForceRestart"]
+
+
 async def test_volume_is_deleted_if_no_reset_succeeds(house: House) -> None:
-    accepted = await create(house, pause_before=("reset",))
+    accepted = await create(house, PauseBefore=["reset"])
     await house.until(accepted, "Suspended")
     assert await volumes(house) == 1
     house.emulator.set_modes("bmc1", refuse=400, refuse_times=2)

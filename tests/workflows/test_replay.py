@@ -34,6 +34,8 @@ WORKFLOWS: tuple[type[Any], ...] = (
     ReconcileEvents,
     *step_workflows(),
 )
+MOST_OF_OPERATION = 60
+"""Events of an operation of four steps."""
 STATUS = {
     "completed_polled": "COMPLETED",
     "completed_sync": "COMPLETED",
@@ -65,6 +67,14 @@ STATUS = {
     "answer_found": "COMPLETED",
     "not_sent_first": "COMPLETED",
     "task_forgotten": "FAILED",
+    "operation_completed": "COMPLETED",
+    "operation_on_reset": "COMPLETED",
+    "operation_forced": "COMPLETED",
+    "operation_undone": "FAILED",
+    "operation_cancelled": "CANCELED",
+    "operation_overdue": "FAILED",
+    "state_seen": "COMPLETED",
+    "state_overdue": "FAILED",
     "outcome_unknown": "FAILED",
     "source_added": "COMPLETED",
     "source_refused": "FAILED",
@@ -121,6 +131,10 @@ def test_every_recording_is_known() -> None:
 
 def test_recorded_completed_change_is_short() -> None:
     assert len(history("completed_polled").events) <= MOST_EVENTS
+
+
+def test_recorded_operation_is_short() -> None:
+    assert len(history("operation_completed").events) <= MOST_OF_OPERATION
 
 
 def test_recordings_are_unreadable() -> None:

@@ -33,7 +33,7 @@ class Work:
     `long` work is answered 202 in the mode `auto`. `lags`: a synchronous answer does
     not wait for it. `at_once`: it is answered at once in every mode, without a task.
     `shows` is the resource whose body the final answer has. `graceful` work waits for
-    the operating system.
+    the operating system. `says` is what its task tells at its good end.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Work:
     waits_for_reset: bool = False
     apply_time: str | None = None
     shows: str | None = None
+    says: tuple[Message, ...] = ()
 
 
 @dataclass(eq=False)
@@ -285,6 +286,8 @@ class Timeline:
         }[state]
         if state is TaskState.COMPLETED and job.warns:
             key = "TaskCompletedWarning"
+        if state is TaskState.COMPLETED:
+            job.messages += job.work.says
         if state is TaskState.EXCEPTION:
             job.messages.append(base_message("OperationFailed"))
         job.messages.append(task_message(key, job.id or "0"))

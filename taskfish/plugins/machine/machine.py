@@ -45,7 +45,7 @@ from taskfish.plugins.machine.storage import Storage
 from taskfish.plugins.machine.subscriptions import add_service
 from taskfish.plugins.machine.system import System
 from taskfish.plugins.machine.update import Firmware
-from taskfish.redfish.messages import base_message
+from taskfish.redfish.messages import base_message, success_body
 from taskfish.redfish.task import Answer
 
 LONGEST_NAP = 0.05
@@ -86,7 +86,11 @@ class Machine:
         self.manager = Manager(manager_uuid, self._leave, self._restarted)
         self.firmware = Firmware(self._leave, self._come_back)
         self.accounts = Accounts(*self._credentials)
-        self.power.at_boot += [self.system.apply_at_boot, self.timeline.release]
+        self.power.at_boot += [
+            self.system.apply_at_boot,
+            lambda: self.firmware.restarted("BIOS"),
+            self.timeline.release,
+        ]
 
     def _uuid_of(self, part: str) -> str:
         return str(uuid5(NAMESPACE_DNS, f"{part}.{self.name}.emulator.taskfish"))
@@ -239,6 +243,8 @@ class Machine:
     def final_answer(self, job: Job) -> Answer:
         """Return what a change that has ended well or badly answers."""
         answer = job.answer or done()
+        if job.hidden and job.work.says and answer.status == 204:
+            return Answer(status=200, body=success_body(*job.work.says))
         if answer.status != 204 or job.work.shows is None:
             return answer
         return Answer(status=200, body=self.read(job.work.shows))
@@ -281,7 +287,7 @@ class Machine:
         self.storage.add_to(tree, modes.reuse_volume_ids, modes.apply_times)
         self.manager.add_to(tree, lambda: firmware.versions["BMC"])
         add_chassis(tree, self.uuid, self.power)
-        firmware.add_to(tree, modes.update_restarts, modes.apply_times)
+        firmware.add_to(tree, modes)
         self.accounts.add_to(tree)
         tree.add(TASK_SERVICE, task_service)
         tree.add(TASKS, lambda: task_collection(self._listed()))
@@ -302,4 +308,5 @@ class Machine:
 
     def _restarted(self) -> None:
         self.timeline.forget(reset_ids=True)
+        self.firmware.restarted("BMC")
         self._come_back()

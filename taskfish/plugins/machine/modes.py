@@ -75,6 +75,9 @@ class Modes(BaseModel):
     reuse_volume_ids: bool = False
     update_restarts: bool = False
     """A firmware update of the BMC makes it vanish for a part of the task."""
+    update_needs_reset: bool = False
+    """A firmware update takes effect at the next reset: its Task says ResetRequired in
+    its Messages, its answer does where there is no task."""
 
     # What subscribers are told of tasks.
     event_service: bool = True

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from taskfish.plugins.machine.answers import Body, done, refused
 from taskfish.plugins.machine.jobs import Action, Work
+from taskfish.plugins.machine.modes import Modes
 from taskfish.plugins.machine.resources import (
     HEALTHY,
     MANAGER,
@@ -40,6 +41,15 @@ PARAMETERS = (
     "ForceUpdate",
 )
 COMPONENTS: Final = {"BIOS": SYSTEM, "BMC": MANAGER}
+RESETS: Final = {
+    "BIOS": base_message(
+        "ResetRequired", f"{SYSTEM}/Actions/ComputerSystem.Reset", "GracefulRestart"
+    ),
+    "BMC": base_message(
+        "ResetRequired", f"{MANAGER}/Actions/Manager.Reset", "GracefulRestart"
+    ),
+}
+"""What an update says that takes effect at a reset only."""
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
@@ -48,15 +58,22 @@ class Firmware:
 
     def __init__(self, leave: Action, come_back: Action) -> None:
         self.versions = {"BIOS": "1.0.0", "BMC": "1.0.0"}
+        self._pending: dict[str, str] = {}
         self._leave = leave
         self._come_back = come_back
 
-    def add_to(self, tree: Tree, restarts: bool, apply_times: bool) -> None:
+    def restarted(self, component: str) -> None:
+        """Let what was updated before take effect: BIOS or BMC has restarted."""
+        pending = self._pending.pop(component, None)
+        if pending is not None:
+            self.versions[component] = pending
+
+    def add_to(self, tree: Tree, modes: Modes) -> None:
         """Add the UpdateService and the inventory."""
-        tree.add(SERVICE, lambda: self._body(apply_times))
+        tree.add(SERVICE, lambda: self._body(modes.apply_times))
         tree.add_action(
             f"{SERVICE}/Actions/{SIMPLE_UPDATE}",
-            lambda body: self._update(body, restarts),
+            lambda body: self._update(body, modes),
         )
         uris = [f"{INVENTORY}/{name}" for name in self.versions]
         tree.add(INVENTORY, lambda: collection(INVENTORY, "SoftwareInventory", uris))
@@ -92,7 +109,7 @@ class Firmware:
             **{"RelatedItem@odata.count": 1},
         )
 
-    def _update(self, body: Body, restarts: bool) -> Work:
+    def _update(self, body: Body, modes: Modes) -> Work:
         require_known(body, PARAMETERS)
         image = text_of(body, "ImageURI", SIMPLE_UPDATE)
         protocol = body.get("TransferProtocol", "HTTP")
@@ -102,12 +119,15 @@ class Firmware:
         names = self._targets(body)
         apply_time = apply_time_of(body)
 
+        waits = modes.update_needs_reset
+
         def finish() -> Answer:
+            versions = self._pending if waits else self.versions
             for name in names:
-                self.versions[name] = _new_version(self.versions[name], image)
+                versions[name] = _new_version(self.versions[name], image)
             return done()
 
-        away = restarts and "BMC" in names
+        away = modes.update_restarts and "BMC" in names
         return Work(
             SIMPLE_UPDATE,
             finish,
@@ -116,6 +136,7 @@ class Firmware:
             long=True,
             waits_for_reset=apply_time == "OnReset",
             apply_time=apply_time,
+            says=tuple(RESETS[name] for name in dict.fromkeys(names)) if waits else (),
         )
 
     def _targets(self, body: Body) -> list[str]:

@@ -1,16 +1,20 @@
 """The documents are true: their sessions run, every setting is listed."""
 
 import asyncio
+import os
 import re
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from taskfish.settings import Settings
+from tests.cli.processes import environment
 from tests.cli.running_dev import Running, start
 
 ROOT = Path(__file__).parent.parent
+COMMANDS = Path(sys.executable).parent
 SESSION = re.compile(r"## A first session\n(.*?)\n## ", re.DOTALL)
 SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
@@ -38,6 +42,7 @@ async def pasted(running: Running, document: str) -> str:
         "-c",
         "\n".join(commands),
         cwd=running.directory.parent,
+        env=environment() | {"PATH": f"{COMMANDS}:{os.environ['PATH']}"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -68,6 +73,17 @@ async def test_first_session_with_the_verbs_of_vdsm_runs(running: Running) -> No
         '"taskState": "finished"',
         '"status": "done"',
         '"message": "Task id unknown: restart-1"',
+    ):
+        assert expected in said
+
+
+async def test_first_session_with_a_plan_runs(running: Running) -> None:
+    said = await pasted(running, "docs/plans.md")
+    for expected in (
+        "first-plan    0 %  ",
+        "first-plan  100 %  Completed\n",
+        "Completed: /redfish/v1/TaskService/Tasks/first-plan\n",
+        "HTTP/1.1 204 No Content",
     ):
         assert expected in said
 

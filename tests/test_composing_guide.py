@@ -11,7 +11,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from api import composite_actions
+from api import app, composite_actions
 from tests.conftest import KEY
 from tests.house import House
 from tests.workflows.composing import STORAGE, VOLUME, resets, start
@@ -29,6 +29,12 @@ def files() -> dict[str, str]:
     return dict(FILE.findall(GUIDE.read_text()))
 
 
+def renew_routes() -> None:
+    """Let the next app have routes for what is registered now."""
+    importlib.reload(composite_actions)
+    app._routes.cache_clear()
+
+
 @pytest.fixture
 def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Register the guide's operations, as workflows/operations.py would."""
@@ -38,13 +44,13 @@ def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         (tmp_path / name).write_text(code)
         if not name.startswith("test_"):
             importlib.import_module(name.removesuffix(".py"))
-    importlib.reload(composite_actions)
+    renew_routes()
     yield
     for name in set(REGISTERED) - before:
         del REGISTERED[name]
     for name in {each.removesuffix(".py") for each in files()} - modules:
         sys.modules.pop(name, None)
-    importlib.reload(composite_actions)
+    renew_routes()
 
 
 @pytest.fixture

@@ -22,7 +22,9 @@ WHOLE = "?$expand=."
 
 @dataclass(frozen=True)
 class TaskWithSteps:
-    """A Task, and its SubTasks in their order: none if it is a single change."""
+    """A Task, and its SubTasks in their order: none if it is a single change. Steps
+    that are not needed go on the way.
+    """
 
     task: Task
     steps: tuple[Task, ...] = ()
@@ -65,18 +67,12 @@ async def with_steps(client: httpx.AsyncClient, uri: str) -> TaskWithSteps:
 @contextlib.contextmanager
 def progress(console: Console) -> Iterator[Show]:
     """Give a function that shows how a task and its steps are now."""
-    with _bars(console) if console.is_terminal else _lines(console) as show_one:
-
-        def show(seen: TaskWithSteps) -> None:
-            show_one(seen.task, "")
-            for step in seen.steps:
-                show_one(step, INDENT)
-
+    with _bars(console) if console.is_terminal else _lines(console) as show:
         yield show
 
 
 @contextlib.contextmanager
-def _bars(console: Console) -> Iterator[Callable[[Task, str], None]]:
+def _bars(console: Console) -> Iterator[Show]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -86,24 +82,31 @@ def _bars(console: Console) -> Iterator[Callable[[Task, str], None]]:
     bars: dict[str, TaskID] = {}
     with Progress(*columns, console=console) as shown:
 
-        def show(task: Task, indent: str) -> None:
-            uri = task["@odata.id"]
-            if uri not in bars:
-                bars[uri] = shown.add_task(f"{indent}{task['Id']}", total=100, state="")
-            shown.update(bars[uri], completed=_percent(task), state=task["TaskState"])
+        def show(seen: TaskWithSteps) -> None:
+            rows = {task["@odata.id"]: task for task in (seen.task, *seen.steps)}
+            for uri in bars.keys() - rows.keys():
+                shown.remove_task(bars.pop(uri))
+            for uri, task in rows.items():
+                if uri not in bars:
+                    name = task["Id"] if task is seen.task else INDENT + task["Id"]
+                    bars[uri] = shown.add_task(name, total=100, state="")
+                percent, state = _percent(task), task["TaskState"]
+                shown.update(bars[uri], completed=percent, state=state)
 
         yield show
 
 
 @contextlib.contextmanager
-def _lines(console: Console) -> Iterator[Callable[[Task, str], None]]:
+def _lines(console: Console) -> Iterator[Show]:
     last: dict[str, str] = {}
 
-    def show(task: Task, indent: str) -> None:
-        line = f"{indent}{task['Id']}  {_percent(task):>3} %  {task['TaskState']}"
-        if last.get(task["@odata.id"]) != line:
-            last[task["@odata.id"]] = line
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
+    def show(seen: TaskWithSteps) -> None:
+        for task in (seen.task, *seen.steps):
+            indent = "" if task is seen.task else INDENT
+            line = f"{indent}{task['Id']}  {_percent(task):>3} %  {task['TaskState']}"
+            if last.get(task["@odata.id"]) != line:
+                last[task["@odata.id"]] = line
+                console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     yield show
 

@@ -52,6 +52,17 @@ def test_terminal_has_nested_bars() -> None:
     assert "  first " in text
 
 
+def test_bar_of_a_step_that_is_not_needed_goes() -> None:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=100)
+    with progress(console) as show:
+        show(TaskWithSteps(task(30), (task(0, "New", "first"), task(0, "New", "last"))))
+        show(TaskWithSteps(task(100, "Completed"), (task(100, step="last"),)))
+        output.truncate(0)
+    assert "last" in output.getvalue()
+    assert "first" not in output.getvalue()
+
+
 async def test_it_is_shown_until_its_end() -> None:
     polls = 0
 

@@ -282,6 +282,11 @@ async def _check_change(
         check_request(change)
     else:  # The types of its values are not known yet: its source judges them.
         check_method(request.method, uri)
+    await refuse_window(gateway, change)
+
+
+async def refuse_window(gateway: Gateway, change: ChangeRequest) -> None:
+    """Raise 400 for a step that is to wait for a maintenance window."""
     when = await apply_time_of(gateway, change)
     if when is not None and needs_window(when.value):
         raise refuse(

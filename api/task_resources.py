@@ -13,8 +13,8 @@ from api.responses import GET, monitor_uri, task_uri
 from api.task_view import TaskView
 from taskfish.redfish.apply_time import MAINTENANCE_WINDOW, OPERATION_APPLY_TIME
 from taskfish.redfish.resources import (
+    DescribedAction,
     Task,
-    TaskAction,
     TaskActions,
     TaskFacts,
     TaskLinks,
@@ -147,7 +147,7 @@ def _workflow_uri(gateway: Gateway, view: TaskView) -> str | None:
 def _actions(view: TaskView) -> TaskActions:
     return TaskActions(
         oem={
-            f"#{action}": TaskAction(
+            f"#{action}": DescribedAction(
                 target=action_uri(view.id, action),
                 action_info=action_info_uri(view.id, action),
             )
@@ -165,10 +165,12 @@ def _waits_for(view: TaskView, annotation: str) -> JsonValue:
 
 
 def _hides_payload(gateway: Gateway, view: TaskView) -> bool:
-    """Say whether the request is not to be shown, even with its secrets masked."""
+    """Say whether the request is not to be shown, even with its secrets masked; one
+    that is too long is not kept.
+    """
     wanted = gateway.settings.hide_payload
     has_secret = wanted == "secrets" and is_masked(view.request.body)
-    return wanted == "always" or has_secret
+    return wanted == "always" or has_secret or view.request.is_long
 
 
 def _payload(view: TaskView) -> TaskPayload:

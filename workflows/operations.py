@@ -5,6 +5,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from workflows import create_volume_and_reset as create_volume_and_reset
     from workflows.await_state import AwaitState
+    from workflows.bulk import BULK_OPERATIONS
     from workflows.composition import REGISTERED, CompositeOperation
 
 OPERATIONS: dict[str, type[CompositeOperation]] = REGISTERED
@@ -13,4 +14,4 @@ OPERATIONS: dict[str, type[CompositeOperation]] = REGISTERED
 
 def step_workflows() -> list[type]:
     """Return the workflows of the operations, and those that only steps are."""
-    return [AwaitState, *OPERATIONS.values()]
+    return [AwaitState, *OPERATIONS.values(), *BULK_OPERATIONS.values()]

@@ -13,6 +13,8 @@ from taskfish.redfish.schema import SCHEMA
 _SERVICE_TYPES = (
     "ActionInfo",
     "AccountService",
+    "Aggregate",
+    "AggregateCollection",
     "AggregationService",
     "AggregationSource",
     "AggregationSourceCollection",

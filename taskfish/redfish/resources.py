@@ -135,6 +135,23 @@ class Action(RedfishModel):
     target: str = Field(alias="target")
 
 
+class DescribedAction(Action):
+    """An action, and where its parameters are described."""
+
+    action_info: str = Field(alias="@Redfish.ActionInfo")
+
+
+def described_actions(uri: str, names: Iterable[str]) -> dict[str, DescribedAction]:
+    """Return the Actions of the resource at a URI, with an ActionInfo below it each."""
+    return {
+        f"#{name}": DescribedAction(
+            target=f"{uri}/Actions/{name}",
+            action_info=f"{uri}/{name.partition('.')[2]}ActionInfo",
+        )
+        for name in names
+    }
+
+
 class TaskService(Resource):
     """TaskService v1.3.0. Times are minutes or seconds, as their names say."""
 
@@ -158,8 +175,10 @@ class AggregationService(Resource):
 
     service_enabled: bool
     status: Status
+    aggregates: Link
     aggregation_sources: Link
     connection_methods: Link
+    actions: dict[str, DescribedAction]
 
 
 class ConnectionMethodLinks(RedfishModel):
@@ -278,16 +297,10 @@ class TaskOem(RedfishModel):
     taskfish: TaskFacts
 
 
-class TaskAction(Action):
-    """An action of a Task, and where its parameters are described."""
-
-    action_info: str = Field(alias="@Redfish.ActionInfo")
-
-
 class TaskActions(RedfishModel):
     """Task.Actions."""
 
-    oem: dict[str, TaskAction]
+    oem: dict[str, DescribedAction]
 
 
 class Task(Resource):

@@ -1,6 +1,7 @@
 """What lists and filters know of a task: its search attributes (contracts.md 1)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from temporalio.common import SearchAttributeKey, TypedSearchAttributes
 
@@ -61,21 +62,25 @@ def _state_named(name: str) -> TaskState:
 
 
 def labels_of(attributes: TypedSearchAttributes) -> TaskLabels:
-    """Read the search attributes of a task."""
+    """Read the search attributes of a task.
+
+    By their names: to look for a key compares it with those of all others.
+    """
+    values: dict[str, Any] = {pair.key.name: pair.value for pair in attributes}
 
     def text(key: SearchAttributeKey[str]) -> str:
-        return attributes.get(key) or ""
+        return values.get(key.name) or ""
 
     source = text(TASK_SOURCE)
-    plugin_task = attributes.get(PLUGIN_TASK)
+    plugin_task = values.get(PLUGIN_TASK.name)
     return TaskLabels(
         operation=text(TASK_OPERATION),
         state=_state_named(text(TASK_STATE)),
         owner=text(TASK_OWNER),
         source=source,
         resource_type=text(TASK_RESOURCE_TYPE),
-        request_id=attributes.get(TASK_REQUEST_ID),
-        tags=tuple(attributes.get(TASK_TAGS) or ()),
-        resources=tuple(attributes.get(TASK_RESOURCES) or ()),
+        request_id=values.get(TASK_REQUEST_ID.name),
+        tags=tuple(values.get(TASK_TAGS.name) or ()),
+        resources=tuple(values.get(TASK_RESOURCES.name) or ()),
         plugin_task=plugin_task and plugin_task.removeprefix(f"{source} "),
     )

@@ -14,6 +14,7 @@ from activities.retention import TASKS_QUERY
 from api.fresh_tasks import FreshTasks, is_unsettled
 from api.listed_tasks import listed_view
 from api.task_conditions import Condition
+from api.task_counts import TaskCounts
 from api.task_places import Place, Places
 from api.task_reader import TaskReader
 from api.task_view import TaskView
@@ -22,7 +23,7 @@ from api.temporal_queries import quoted
 from taskfish.encryption import Keyring
 from taskfish.redfish.task import TaskState
 from taskfish.store.event_log import EventLog
-from taskfish.store.requests import Requests
+from taskfish.store.requests import RequestRecord, Requests
 from taskfish.temporal import RPC_TIMEOUT
 
 LONGEST_PAGE = 1000
@@ -81,6 +82,7 @@ class TaskList:
         self._client = client
         self._event_log = event_log
         self._fresh = FreshTasks(reader, requests)
+        self._counts = TaskCounts(client)
         self._places = Places(keyring)
 
     async def page(
@@ -92,8 +94,9 @@ class TaskList:
         A token of the page before makes it the next, whatever was started since. Raises
         400 for one that is none.
         """
+        recent = await self._fresh.recent(wanted.caller)
         if token is None:
-            unlisted = await self._unlisted(wanted)
+            unlisted = await self._unlisted(wanted, recent)
             ids = tuple(view.id for view in unlisted)
             place = Place(shown=ids, pending=ids[size:])
             views = unlisted[:size]
@@ -105,7 +108,7 @@ class TaskList:
         if room == 0:
             return TaskPage(views, self._places.sealed(place))
         rows, following = await self._rows(wanted.query, room, place.token)
-        views += await self._listed(wanted, rows, place.shown)
+        views += await self._listed(wanted, rows, place.shown, recent)
         after = Place(following, place.shown, place.pending)
         more = following is not None or after.pending
         return TaskPage(_in_order(views), self._places.sealed(after) if more else None)
@@ -124,26 +127,24 @@ class TaskList:
         return self._places.sealed(Place(token))
 
     async def count(self, wanted: Wanted) -> int:
-        """Return how many tasks there are, as visibility counts them."""
-        try:
-            found = await self._client.count_workflows(
-                wanted.query, rpc_timeout=RPC_TIMEOUT
-            )
-        except TEMPORAL_FAULTS as error:
-            raise unavailable(error) from error
-        return found.count
+        """Return how many tasks there are, as visibility counts them: now, or moments
+        ago if the caller has changed nothing since (`TaskCounts`).
+        """
+        recent = await self._fresh.recent(wanted.caller)
+        changed_at = recent[0].made_at if recent else None
+        return await self._counts.number(wanted.query, changed_at)
 
     async def _listed(
         self,
         wanted: Wanted,
         rows: Sequence[WorkflowExecution],
         shown: Sequence[str],
+        recent: Sequence[RequestRecord],
     ) -> list[TaskView]:
         """Return the tasks of a page's rows, those as they are now that its caller has
         just done something to; without those that an earlier page has shown.
         """
         ids = {row.id for row in rows} - set(shown)
-        recent = await self._fresh.recent(wanted.caller)
         unsettled = [each.task_id for each in recent if is_unsettled(each)]
         fresh = await self._fresh.read(each for each in unsettled if each in ids)
         others = [row for row in rows if row.id in ids - set(fresh)]
@@ -153,11 +154,12 @@ class TaskList:
         views += [view for view in fresh.values() if view is not None]
         return [view for view in views if wanted.holds(view)]
 
-    async def _unlisted(self, wanted: Wanted) -> list[TaskView]:
+    async def _unlisted(
+        self, wanted: Wanted, recent: Sequence[RequestRecord]
+    ) -> list[TaskView]:
         """Return the tasks of its caller that are wanted and that visibility would list
         on no page, the newest first.
         """
-        recent = await self._fresh.recent(wanted.caller)
         settled = {each.task_id for each in recent if not is_unsettled(each)}
         settled -= {each.task_id for each in recent if is_unsettled(each)}
         visible = await self._visible(TASKS_QUERY, settled)

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import ColumnElement, delete
 from temporalio.client import Client, WorkflowHandle
@@ -196,12 +197,17 @@ class House:
                 await asyncio.sleep(POLL)
 
     async def _read(self, uri: str) -> httpx.Response:
-        """Read as clients do: again where Temporal has not answered in its 3 seconds,
+        return await self.answer(lambda: self.client.get(uri))
+
+    async def answer(
+        self, send: Callable[[], Awaitable[httpx.Response]]
+    ) -> httpx.Response:
+        """Send as clients do: again where Temporal has not answered in its 3 seconds,
         which a test server on a machine at its limit sometimes does not.
         """
         async with asyncio.timeout(LONGEST_WAIT):
             while True:
-                response = await self.client.get(uri)
+                response = await send()
                 if "Temporal does not answer" not in response.text:
                     return response
                 await asyncio.sleep(POLL)
@@ -282,6 +288,21 @@ def fast_settings(folder: Path, key: SecretStr, **changes: Any) -> Settings:
 
 
 @asynccontextmanager
+async def client_of(
+    app: FastAPI, auth: tuple[str, str] | None = None, address: str = "127.0.0.1"
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Open an API in this process, and give a client of it; who asks has `address`."""
+    transport = httpx.ASGITransport(app, client=(address, 4711))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=transport, base_url="http://gateway", auth=auth
+        ) as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
 async def open_house(
     temporal: Client, folder: Path, key: SecretStr, **changes: Any
 ) -> AsyncIterator[House]:
@@ -293,12 +314,7 @@ async def open_house(
     app = create_app(settings, temporal)
     async with (
         serve(emulator) as addresses,
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://gateway",
-            auth=(USER, PASSWORD),
-        ) as client,
+        client_of(app, (USER, PASSWORD)) as client,
     ):
         house = House(settings, temporal, store, emulator, addresses, client)
         await house.start_worker()

@@ -1,17 +1,14 @@
 """A task that others have started at a source, as a task here (D12)."""
 
-from typing import Any
-
 from temporalio import workflow
-from temporalio.common import SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
     from activities.adoption import ADOPTED_TASK, FoundTask
-    from activities.progress import Ended, Lost, Observed
+    from activities.progress import Ended, Lost
     from activities.submission import Submission, Unknown
     from taskfish.plugins.protocol import Accepted, Change
     from taskfish.redfish.messages import base_message
-    from taskfish.redfish.task import Answer, Outcome, TaskState
+    from taskfish.redfish.task import Answer, Outcome
     from taskfish.redfish.task_events import TaskSubject
     from taskfish.redfish.verdicts import failed_answer, failed_outcome
     from taskfish.store.adopted_tasks import adoption_key
@@ -19,22 +16,17 @@ with workflow.unsafe.imports_passed_through():
     from workflows.following import Following, Show
     from workflows.operation import Operation
     from workflows.orders import Orders
-    from workflows.task import conclude, show
+    from workflows.source_task import SourceTask
+    from workflows.task import conclude
 
 
 @workflow.defn(name=ADOPTED_TASK)
-class AdoptedTask(Orders):
+class AdoptedTask(SourceTask):
     """Stays with a task of a source until that has ended, and passes orders on to it.
 
     Nothing was sent and nothing is: there is no deadline, and no second way to find out
     how it ended.
     """
-
-    def __init__(self) -> None:
-        """Begin before `run` does: a workflow reset brings signals before it."""
-        super().__init__()
-        self._state = TaskState.NEW
-        self._following: Following | None = None
 
     @workflow.run
     async def run(self, found: FoundTask) -> Answer:
@@ -47,27 +39,10 @@ class AdoptedTask(Orders):
         outcome = await self._following.outcome()
         return conclude(await self._events.end(outcome))
 
-    @workflow.signal
-    def observed(self, observed: Observed) -> None:
-        """Take note of a state that the source's task was seen in."""
-        if self._following is not None:
-            self._following.observe(observed)
-
     @workflow.query(name="task")
     def task(self) -> dict[str, str]:
         """Return state and task for the Web UI; `GET Task` needs no worker."""
         return {"TaskState": self._state, "Task": self._found.task.uri}
-
-    def _show(
-        self,
-        state: TaskState,
-        words: str,
-        *attributes: SearchAttributeUpdate[Any],
-        percent: int = 0,
-    ) -> None:
-        self._state = state
-        show(state, words, *attributes)
-        self._events.show(state, percent)
 
 
 class _FollowingAdopted(Following):

@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, SearchAttributeUpdate
+from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.progress import Observed
     from activities.submission import NotSent, Submission, Unchanged, Unknown
     from taskfish.plugins.protocol import Accepted, Answered
     from taskfish.redfish.operations import is_operation_name
@@ -30,13 +28,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.events import TaskEvents
     from workflows.following import Following
     from workflows.operation import Operation
-    from workflows.orders import Orders
+    from workflows.source_task import SourceTask
     from workflows.task import (
         conclude,
         end_others,
         finished,
         is_cancel_requested,
-        show,
         until_or_cancel,
     )
 
@@ -44,7 +41,7 @@ _UNCHANGED = "its answer was lost twice, and the resource is as it was before"
 
 
 @workflow.defn(dynamic=True)
-class PluginOperation(Orders):
+class PluginOperation(SourceTask):
     """Sends one change once and stays with it until the source has ended it.
 
     Its workflow type is the Redfish operation (`ComputerSystem.Reset`).
@@ -53,11 +50,9 @@ class PluginOperation(Orders):
     def __init__(self) -> None:
         """Begin before `run` does: a workflow reset brings signals before it."""
         super().__init__()
-        self._state = TaskState.NEW
         self._unchanged: Unchanged | None = None
         self._first_sent: datetime | None = None
         self._tries = 0
-        self._following: Following | None = None
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> Answer:
@@ -80,12 +75,6 @@ class PluginOperation(Orders):
         answer = conclude(await self._events.end(outcome))
         keeps_body = self._operation.keeps_body
         return answer if keeps_body else answer.model_copy(update={"body": None})
-
-    @workflow.signal
-    def observed(self, observed: Observed) -> None:
-        """Take note of a state that the source's task was seen in."""
-        if self._following is not None:
-            self._following.observe(observed)
 
     @workflow.query(name="task")
     def task(self) -> dict[str, str]:
@@ -236,17 +225,6 @@ class PluginOperation(Orders):
     @property
     def _is_overdue(self) -> bool:
         return self._deadline is not None and workflow.now() >= self._deadline
-
-    def _show(
-        self,
-        state: TaskState,
-        words: str,
-        *attributes: SearchAttributeUpdate[Any],
-        percent: int = 0,
-    ) -> None:
-        self._state = state
-        show(state, words, *attributes)
-        self._events.show(state, percent)
 
     def _say(self, words: str) -> None:
         workflow.set_current_details(words)

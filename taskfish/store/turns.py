@@ -65,10 +65,12 @@ class Turns:
                 await connection.execute(insert(turns), rows)
         return now
 
-    async def leave(self, token: str) -> None:
-        """Give up the places of one change; harmless to repeat."""
+    async def leave(self, *tokens: str) -> None:
+        """Give up the places of changes; harmless to repeat."""
+        if not tokens:
+            return
         async with self._store.write() as connection:
-            await connection.execute(delete(turns).where(turns.c.token == token))
+            await connection.execute(delete(turns).where(turns.c.token.in_(tokens)))
 
     async def ahead(self, token: str) -> Sequence[Place] | None:
         """Return the places of others before this one's, the first in line first.

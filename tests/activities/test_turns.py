@@ -11,11 +11,18 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import (
+    Client,
+    DescribeWorkflowInput,
+    Interceptor,
+    OutboundInterceptor,
+    WorkflowExecutionDescription,
+    WorkflowHandle,
+)
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.open_places import LONGEST_START, OpenPlaces
+from activities.open_places import LONGEST_START, MOST_AT_ONCE, OpenPlaces
 from activities.progress import Progress
 from activities.turns import GotTurn, TurnActivities, TurnRequest, TurnTimedOut
 from taskfish.cli.free_ports import free_port
@@ -26,7 +33,7 @@ from taskfish.redfish.task import TaskState
 from taskfish.redfish.turn import Turn
 from taskfish.store.database import Store
 from taskfish.store.tables import turns as table
-from taskfish.store.turns import Turns
+from taskfish.store.turns import Place, Turns
 from taskfish.temporal import data_converter
 from tests.store.stores import KEYRING, opened
 from tests.workflows.houses import answered, until
@@ -112,6 +119,34 @@ class Waiting:
     def cancel(self) -> None:
         """Cancel it, as its workflow does."""
         self._environment.cancel()
+
+
+class Descriptions(Interceptor):
+    """Counts the descriptions that are under way at once."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.most = 0
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        """Count before the call and behind it."""
+        return _CountedDescriptions(next, self)
+
+
+class _CountedDescriptions(OutboundInterceptor):
+    def __init__(self, next: OutboundInterceptor, counts: Descriptions) -> None:
+        super().__init__(next)
+        self._counts = counts
+
+    async def describe_workflow(
+        self, input: DescribeWorkflowInput
+    ) -> WorkflowExecutionDescription:
+        self._counts.number += 1
+        self._counts.most = max(self._counts.most, self._counts.number)
+        try:
+            return await super().describe_workflow(input)
+        finally:
+            self._counts.number -= 1
 
 
 def wait_in(
@@ -329,6 +364,31 @@ async def test_store_that_does_not_answer_is_asked_again(
         await wait_in(line, "a").answer()
     assert not refused.value.non_retryable
     await store.close()
+
+
+async def test_many_ended_ones_are_looked_at_together(line: Line) -> None:
+    """Or who is not to wait gets no answer in time (503)."""
+    ended = [f"ended{number}" for number in range(3 * MOST_AT_ONCE)]
+    for name in ended:
+        await line.turns.take((SYSTEM,), line.task_id(name), name)
+        await line.age(name)
+    for name in ("open", "next"):
+        await line.open(name)
+    counts = Descriptions()
+    config = line.temporal.config()
+    config["interceptors"] = [counts]
+    places = OpenPlaces(Client(**config), line.turns)
+
+    async def first_of_all() -> Place | None:
+        return await places.first(await line.turns.on([SYSTEM]))
+
+    for most in (MOST_AT_ONCE, 1):
+        counts.most = 0
+        first = await answered(first_of_all)
+        assert first is not None
+        assert first.token == "open"
+        assert counts.most == most
+        assert await line.names() == ["open", "next"]
 
 
 async def test_sweep_forgets_the_ended_and_keeps_the_open(line: Line) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from tests.house import House
@@ -38,3 +38,19 @@ async def logs_in(house: House, name: str, password: str = PASSWORD) -> bool:
     answer = await house.client.get("/redfish/v1/Systems", auth=(name, password))
     assert answer.status_code in (200, 401), answer.text
     return answer.status_code == 200
+
+
+@asynccontextmanager
+async def four_users(house: House) -> AsyncIterator[dict[str, User]]:
+    """Make two Operators, a ReadOnly account and an Administrator."""
+    roles = {
+        "owner": "Operator",
+        "stranger": "Operator",
+        "reader": "ReadOnly",
+        "manager": "Administrator",
+    }
+    async with AsyncExitStack() as stack:
+        yield {
+            who: await stack.enter_async_context(account(house, role))
+            for who, role in roles.items()
+        }

@@ -11,7 +11,7 @@ from api.app import create_app
 from taskfish.store.tables import service
 from taskfish.store.tables import sessions as table
 from tests.api.accounts import User
-from tests.house import House
+from tests.house import House, client_of
 
 SESSION_SERVICE = "/redfish/v1/SessionService"
 SESSIONS = f"{SESSION_SERVICE}/Sessions"
@@ -24,11 +24,7 @@ async def another_api(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Open another API over the house's store; yield a client that is not logged in."""
     app = create_app(house.settings.model_copy(update=changes), house.temporal)
-    transport = httpx.ASGITransport(app, client=(address, 4711))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
-    ):
+    async with client_of(app, address=address) as client:
         yield client
 
 

@@ -11,7 +11,6 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
-from api.app import create_app
 from api.logins import Logins
 from taskfish.errors import ConfigurationError, StoreUnavailableError
 from taskfish.settings import load_settings
@@ -353,13 +352,9 @@ async def test_administrator_is_not_locked_out(house: House) -> None:
 
 
 async def test_without_its_password_there_is_no_administrator(house: House) -> None:
-    settings = house.settings.model_copy(update={"admin_password": None})
-    app = create_app(settings, house.temporal)
-    transport = httpx.ASGITransport(app)
     async with (
         account(house, "Administrator") as user,
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
+        another_api(house, admin_password=None) as client,
     ):
         for password in ("", "None"):
             answer = await client.get(ACCOUNTS, auth=(USER, password))

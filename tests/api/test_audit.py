@@ -17,7 +17,7 @@ from tests.api.accounts import ACCOUNTS, PASSWORD, account, account_body
 from tests.api.answers import message_keys
 from tests.api.test_service import ROOT
 from tests.house import PASSWORD as ADMIN_PASSWORD
-from tests.house import SOURCES, USER, House
+from tests.house import SOURCES, USER, House, client_of
 
 SESSIONS = f"{ROOT}/SessionService/Sessions"
 LONGEST_WAIT = 10.0
@@ -28,14 +28,7 @@ _numbers = itertools.count(1)
 async def house(house: House) -> AsyncIterator[House]:
     """Give the gateway by an API of its own, which has seen no refusals yet."""
     app, shared = create_app(house.settings, house.temporal), house.client
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://gateway",
-            auth=(USER, ADMIN_PASSWORD),
-        ) as house.client,
-    ):
+    async with client_of(app, (USER, ADMIN_PASSWORD)) as house.client:
         # With its first request the administrator logs in.
         await house.client.get(f"{ROOT}/Systems")
         yield house
@@ -185,12 +178,7 @@ async def test_use_of_the_codec_is_noted(house: House) -> None:
 async def test_logout_of_a_browser_is_noted(house: House) -> None:
     async with account(house, "ReadOnly") as (name, password):
         mark = new_id() | {"Origin": "http://gateway"}
-        app = create_app(house.settings, house.temporal)
-        transport = httpx.ASGITransport(app)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
-        ):
+        async with client_of(create_app(house.settings, house.temporal)) as client:
             form = {"user": name, "password": password}
             headers = {"Origin": "http://gateway"}
             await client.post("/codec/login", data=form, headers=headers)

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from api.app import create_app
-from tests.house import PASSWORD, USER, House
+from tests.house import PASSWORD, USER, House, client_of
 from tests.workflows.houses import create_account
 
 
@@ -12,13 +12,7 @@ async def shown(house: House, accepted: httpx.Response, wish: str) -> dict[str, 
     """Read a Task at an API that hides payloads as the wish says."""
     settings = house.settings.model_copy(update={"hide_payload": wish})
     app = create_app(settings, house.temporal)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=transport, base_url="http://gateway", auth=(USER, PASSWORD)
-        ) as client,
-    ):
+    async with client_of(app, (USER, PASSWORD)) as client:
         task = await client.get(accepted.json()["@odata.id"])
     found: dict[str, object] = task.json()
     return found

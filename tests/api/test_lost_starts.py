@@ -20,7 +20,7 @@ from tests.api.answers import message_keys
 from tests.api.refused_calls import refuse_call
 from tests.api.test_task_id import a_start
 from tests.conftest import KEY
-from tests.house import TASKS, House
+from tests.house import PASSWORD, TASKS, USER, House, client_of
 from tests.workflows.houses import until
 
 RESET = "/redfish/v1/Systems/bmc1.1/Actions/ComputerSystem.Reset"
@@ -221,14 +221,7 @@ async def is_refused(client: Client, task_id: str, refusal: RPCStatusCode) -> bo
 async def gateway_over(house: House, line: Line) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of a second API of the house, which has Temporal on this line."""
     app = create_app(house.settings, line.client)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://gateway",
-            auth=house.client.auth,
-        ) as client,
-    ):
+    async with client_of(app, (USER, PASSWORD)) as client:
         yield client
 
 

@@ -1,15 +1,15 @@
 """Whose task it is: what its owner, others and managers see and do with it."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from functools import partial
 
 import httpx
 import pytest
 
-from api.app import create_app
 from taskfish.store.monitor_reads import MonitorReads
-from tests.api.accounts import ACCOUNTS, User, account
+from tests.api.accounts import ACCOUNTS, User, account, four_users
 from tests.api.answers import members, message_keys
+from tests.api.sessions import another_api
 from tests.house import PASSWORD, TASKS, USER, House
 from tests.workflows.houses import until
 
@@ -20,29 +20,14 @@ STRANGERS = ("stranger", "reader")
 @pytest.fixture(scope="module")
 async def users(shared_house: House) -> AsyncIterator[dict[str, User]]:
     """Give two Operators, a ReadOnly account and an Administrator."""
-    roles = {
-        "owner": "Operator",
-        "stranger": "Operator",
-        "reader": "ReadOnly",
-        "manager": "Administrator",
-    }
-    async with AsyncExitStack() as stack:
-        yield {
-            who: await stack.enter_async_context(account(shared_house, role))
-            for who, role in roles.items()
-        }
+    async with four_users(shared_house) as made:
+        yield made
 
 
 @pytest.fixture
 async def owner_only(house: House) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of a second API of the house, in owner-only mode."""
-    settings = house.settings.model_copy(update={"owner_only": True})
-    app = create_app(settings, house.temporal)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
-    ):
+    async with another_api(house, owner_only=True) as client:
         yield client
 
 
@@ -218,13 +203,15 @@ async def test_conflict_names_no_task_that_its_caller_may_not_see(
     await house.until(accepted, "Running")
     its_id = accepted.json()["Id"]
     for who, is_named in (("stranger", False), ("owner", True)):
-        refused = await owner_only.post(
+        send = partial(
+            owner_only.post,
             RESET,
             json={"ResetType": "On"},
             auth=users[who],
             headers={"Task-Conflict": "reject"},
         )
-        assert refused.status_code == 409
+        refused = await house.answer(send)
+        assert refused.status_code == 409, refused.text
         assert message_keys(refused) == ["ResourceInUse"]
         assert (its_id in refused.text) is is_named
         assert ("Link" in refused.headers) is is_named
@@ -279,7 +266,7 @@ async def test_generated_id_of_another_cannot_be_chosen(
     accepted = await started(house, users["owner"])
     await house.ended(accepted)
     refused = await started_as(house, users["stranger"], accepted.json()["Id"])
-    assert refused.status_code == 409
+    assert refused.status_code == 409, refused.text
     assert message_keys(refused) == ["ResourceAlreadyExists"]
     task = await house.client.get(places(accepted)[0])
     assert task.json()["Oem"]["Taskfish"]["Owner"] == users["owner"][0]
@@ -297,7 +284,7 @@ async def test_id_in_use_names_no_task_that_its_caller_may_not_see(
         auth=users["stranger"],
         headers={"Task-Id": "secret-job"},
     )
-    assert refused.status_code == 409
+    assert refused.status_code == 409, refused.text
     assert "Link" not in refused.headers
     assert "/Tasks/secret-job" not in refused.text
 

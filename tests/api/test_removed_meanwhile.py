@@ -20,7 +20,7 @@ from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
 from taskfish.store.turns import Turns
 from tests.api.answers import message_keys
-from tests.house import PASSWORD, USER, House
+from tests.house import PASSWORD, USER, House, client_of
 
 
 class Removing(Interceptor):
@@ -62,14 +62,7 @@ async def removing_client(house: House) -> AsyncIterator[httpx.AsyncClient]:
     config = house.temporal.config()
     config["interceptors"] = [Removing(removal)]
     app = create_app(house.settings, Client(**config))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://gateway",
-            auth=(USER, PASSWORD),
-        ) as client,
-    ):
+    async with client_of(app, (USER, PASSWORD)) as client:
         yield client
 
 

@@ -14,7 +14,7 @@ from tests.api.accounts import User, account
 from tests.api.answers import message_keys
 from tests.api.sessions import another_api
 from tests.api.test_lost_starts import line_to
-from tests.house import PASSWORD, SOURCES, USER, House, source_body
+from tests.house import PASSWORD, SOURCES, USER, House, client_of, source_body
 from tests.workflows.houses import until
 
 ADMIN = (USER, PASSWORD)
@@ -168,17 +168,14 @@ async def test_zero_is_no_limit(hanging: House) -> None:
 async def test_silent_temporal_is_a_503_in_time(
     hanging: House, temporal_address: str
 ) -> None:
-    async with line_to(temporal_address) as line:
-        app = create_app(hanging.settings, line.client)
-        transport = httpx.ASGITransport(app)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
-        ):
-            line.answers.clear()
-            begun = time.monotonic()
-            answer = await reset(client)
-            assert time.monotonic() - begun < 3
+    async with (
+        line_to(temporal_address) as line,
+        client_of(create_app(hanging.settings, line.client)) as client,
+    ):
+        line.answers.clear()
+        begun = time.monotonic()
+        answer = await reset(client)
+        assert time.monotonic() - begun < 3
     assert answer.status_code == 503
     assert "Temporal does not answer" in answer.text
 

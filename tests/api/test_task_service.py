@@ -11,7 +11,7 @@ import pytest
 from api.app import create_app
 from tests.api.answers import message_keys
 from tests.api.test_service import without_temporal
-from tests.house import PASSWORD, SOURCES, TASKS, USER, House, source_body
+from tests.house import PASSWORD, SOURCES, TASKS, USER, House, client_of, source_body
 from tests.workflows.houses import until
 
 SERVICE = "/redfish/v1/TaskService"
@@ -42,14 +42,7 @@ async def shown(client: httpx.AsyncClient) -> dict[str, Any]:
 async def another_api(house: House) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of a second API over the same store."""
     app = create_app(house.settings, house.temporal)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://gateway",
-            auth=(USER, PASSWORD),
-        ) as client,
-    ):
+    async with client_of(app, (USER, PASSWORD)) as client:
         yield client
 
 

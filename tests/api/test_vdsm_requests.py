@@ -3,15 +3,14 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 
-from api.app import create_app
 from taskfish.redfish.log_resources import AUDIT_ENTRIES
-from tests.api.accounts import User, account
+from tests.api.accounts import User, four_users
+from tests.api.sessions import another_api
 from tests.api.test_service import without_temporal
 from tests.api.vdsm import RESET, VDSM, a_call, a_change, code, post, task_of
 from tests.house import METHODS, PASSWORD, SOURCES, TASKS, USER, House
@@ -41,29 +40,8 @@ async def change(house: House, call_id: Any, **request: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 async def users(shared_house: House) -> AsyncIterator[dict[str, User]]:
     """Give two Operators, a ReadOnly account and an Administrator."""
-    roles = {
-        "owner": "Operator",
-        "stranger": "Operator",
-        "reader": "ReadOnly",
-        "manager": "Administrator",
-    }
-    async with AsyncExitStack() as stack:
-        yield {
-            who: await stack.enter_async_context(account(shared_house, role))
-            for who, role in roles.items()
-        }
-
-
-@asynccontextmanager
-async def api_of(house: House, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client of a second API of the house, with other settings."""
-    app = create_app(house.settings.model_copy(update=changes), house.temporal)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
-    ):
-        yield client
+    async with four_users(shared_house) as made:
+        yield made
 
 
 async def test_call_starts_a_task_under_its_id(house: House) -> None:
@@ -296,7 +274,7 @@ async def test_stop_and_clear_are_the_owners_and_managers(
 async def test_owner_only_mode_holds_for_every_verb(
     house: House, users: dict[str, User]
 ) -> None:
-    async with api_of(house, owner_only=True) as client:
+    async with another_api(house, owner_only=True) as client:
         tag = new_id()
         record = await change(
             house, new_id(), client=client, auth=users["owner"], tags=[tag, "spm"]
@@ -350,7 +328,7 @@ async def test_audit_log_has_each_change_with_its_task(
         a_call("Task.stop", 4, taskID=task_id),
     ]
     clear = a_call("Task.clear", taskID=task_id)
-    async with api_of(house) as client:
+    async with another_api(house) as client:
         for auth, body in (
             (ADMIN, batch),
             (users["stranger"], clear),

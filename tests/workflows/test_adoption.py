@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from temporalio.client import Client
 
-from api.app import create_app
 from taskfish.store.event_log import EventLog
 from tests.api.accounts import account
 from tests.api.governing import act, allowed, until_followed
+from tests.api.sessions import another_api
 from tests.conftest import KEY
 from tests.crashing_worker import PROGRAM
 from tests.house import SOURCES, TASKS, House
@@ -500,13 +499,9 @@ async def test_adopted_task_is_told_to_subscribers(bmc: House) -> None:
 async def test_in_owner_only_mode_managers_alone_see_it(bmc: House) -> None:
     accepted = await adopted_job(bmc, others_task(bmc, seconds=60))
     uri = accepted.json()["@odata.id"]
-    settings = bmc.settings.model_copy(update={"owner_only": True})
-    app = create_app(settings, bmc.temporal)
-    transport = httpx.ASGITransport(app)
     async with (
         account(bmc, "Operator") as operator,
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
+        another_api(bmc, owner_only=True) as client,
     ):
         assert (await client.get(uri, auth=operator)).status_code == 404
         assert uri not in (await client.get(TASKS, auth=operator)).text

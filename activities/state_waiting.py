@@ -2,8 +2,8 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime
 
-from jsonpointer import JsonPointer, JsonPointerException
 from pydantic import BaseModel, ConfigDict, JsonValue
 from temporalio import activity
 
@@ -12,15 +12,13 @@ from activities.heartbeat import heartbeating
 from activities.progress import Progress
 from taskfish.errors import TransientError
 from taskfish.plugins.connections import Connections
+from taskfish.redfish.conditions import Condition, short
 from taskfish.redfish.limits import MAX_JOURNAL_BODY, cut
 from taskfish.redfish.messages import task_message
-from taskfish.redfish.steps import Condition
 from taskfish.redfish.task import Answer, TaskState
 
 LONGEST_PAUSE = 30.0
 _NOT_THERE = (404, 410)
-_SHOWN = 200
-"""Characters of a value that are told of."""
 
 
 class StateRequest(BaseModel):
@@ -48,9 +46,9 @@ class StateActivities:
         """
         with as_application_errors(request.uri):
             async with heartbeating() as beat:
-                shown, pause = "", 0.0
+                shown, pause, settling = "", 0.0, Settling(request.until)
                 while True:
-                    answer, words = await self._read(request)
+                    answer, words = await self._read(request, settling)
                     if answer is not None:
                         return answer
                     if words != shown:
@@ -58,7 +56,9 @@ class StateActivities:
                         beat(_waits(words))
                     pause = await self._pause(request.source, pause)
 
-    async def _read(self, request: StateRequest) -> tuple[Answer | None, str]:
+    async def _read(
+        self, request: StateRequest, settling: "Settling"
+    ) -> tuple[Answer | None, str]:
         """Return the answer that ends the wait, or what is still in the way."""
         uri, until = request.uri, request.until
         try:
@@ -70,11 +70,12 @@ class StateActivities:
             return None, f"Waits until {uri} is there: it answers {answer.status}."
         if not answer.succeeded or until is None:
             return cut(answer, MAX_JOURNAL_BODY), ""
-        value = _value_at(until.pointer, answer.body)
-        if value == until.value:
+        if settling.counts(answer.body):
             return cut(answer, MAX_JOURNAL_BODY), ""
-        words = f"Waits until {uri} shows {until.value} at {until.pointer}: it shows "
-        return None, f"{words}{str(value)[:_SHOWN]}."
+        words = f"Waits until {uri} {until.words}"
+        if until.holds(answer.body):
+            return None, f"{words}, though it may do so from before."
+        return None, f"{words}: it shows {short(until.shown(answer.body))}."
 
     async def _pause(self, source: str, before: float) -> float:
         """Wait as often as the source is to be polled, then ever longer."""
@@ -85,13 +86,27 @@ class StateActivities:
         return pause
 
 
-def _value_at(pointer: str, body: JsonValue) -> JsonValue:
-    """Return the value there, None for none."""
-    try:
-        value: JsonValue = JsonPointer(pointer).resolve(body)
-    except JsonPointerException:
-        return None
-    return value
+class Settling:
+    """Whether what a resource shows counts already (`Condition`).
+
+    A retry of the activity has seen nothing of what was shown before it; its time goes
+    on.
+    """
+
+    def __init__(self, until: Condition | None) -> None:
+        self._until = until
+        self._seen_otherwise = False
+
+    def counts(self, body: JsonValue) -> bool:
+        """Take note of what is shown now; say whether that is what is waited for."""
+        until = self._until
+        if until is None or not until.holds(body):
+            self._seen_otherwise = True
+            return until is None
+        is_proven = until.proof is not None and until.proof.holds(body)
+        waited = datetime.now(UTC) - activity.info().scheduled_time
+        is_settled = waited.total_seconds() >= until.settles
+        return is_proven or self._seen_otherwise or is_settled
 
 
 def _waits(words: str) -> Progress:

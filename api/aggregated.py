@@ -20,7 +20,7 @@ from api.errors import refuse
 from api.etags import if_match
 from api.gateway import Gateway, gateway_of
 from api.maintenance_window import offered_window
-from api.oem_links import with_tasks
+from api.oem_links import with_operations, with_tasks
 from api.request_headers import TaskWishes, task_wishes
 from api.responses import resource_response, source_response
 from taskfish.errors import StoreUnavailableError
@@ -70,7 +70,7 @@ async def read_resource(
     if answer.succeeded:
         window = await offered_window(gateway)
         shown = with_apply_times(uri, answer.body, window)
-        shown = with_tasks(uri, member, shown)
+        shown = with_tasks(uri, member, with_operations(uri, member, shown))
         answer = answer.model_copy(update={"body": shown})
         with suppress(StoreUnavailableError):
             await gateway.namespaces.note(namespaces_in(answer.body))

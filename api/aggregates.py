@@ -28,8 +28,9 @@ from api.gateway import Gateway, gateway_of
 from api.request_headers import TaskWishes, task_wishes
 from api.responses import resource_response
 from taskfish.errors import RequestRefusedError
+from taskfish.redfish.action_parameters import action_parameters
 from taskfish.redfish.aggregate_requests import (
-    DESCRIBED,
+    PARAMETERS,
     AggregateReset,
     Elements,
     MachineRef,
@@ -238,7 +239,7 @@ def described(uri: str, action: str) -> ActionInfo:
         odata_type=SCHEMA.odata_type("ActionInfo"),
         id=uri.rpartition("/")[2],
         name=f"{action} Action Info",
-        parameters=DESCRIBED[action],
+        parameters=[each.described for each in action_parameters(PARAMETERS[action])],
     )
 
 

@@ -31,6 +31,7 @@ from taskfish.redfish.event_resources import (
 from taskfish.redfish.events import EVENT_SERVICE
 from taskfish.redfish.inventory import COLLECTIONS
 from taskfish.redfish.links import ROOT
+from taskfish.redfish.operations import action_owner, action_target
 from taskfish.redfish.requests import (
     BiosBody,
     InsertMediaBody,
@@ -55,6 +56,7 @@ from taskfish.redfish.resources import (
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.session_requests import LoginBody, SessionServiceChange
 from taskfish.redfish.session_resources import SESSION_SERVICE, SESSIONS
+from workflows.operations import OPERATIONS
 
 AS_TASK = (200, 201, 202, 204)
 """A task's 202, or the source's own answer where that comes soon enough."""
@@ -116,6 +118,12 @@ def _resource(path: str, **changes: Operation) -> Operations:
 
 
 ROUTED: Operations = {
+    **{
+        action_target(action_owner(each.resources), name): {
+            "POST": _changed_by(each.parameters)
+        }
+        for name, each in OPERATIONS.items()
+    },
     ACCOUNT_SERVICE: {"PATCH": Operation(AccountServiceChange)},
     ACCOUNTS: {"POST": Operation(NewAccountBody, (201,))},
     f"{ACCOUNTS}/{{name}}": {

@@ -18,6 +18,7 @@ from taskfish.redfish.metadata import (
     metadata_document,
     oem_schema_document,
 )
+from taskfish.redfish.oem_actions import DeclaredAction
 from taskfish.redfish.published_files import JSON_SCHEMAS, MESSAGE_REGISTRIES
 from taskfish.redfish.resources import (
     AGGREGATION_SERVICE,
@@ -30,6 +31,7 @@ from taskfish.redfish.resources import (
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.session_resources import SESSION_SERVICE, SESSIONS
 from taskfish.temporal import RPC_TIMEOUT
+from workflows.operations import OPERATIONS
 
 REDFISH_VERSION = "1.20.0"
 
@@ -120,7 +122,16 @@ async def metadata(gateway: Gateway = Depends(gateway_of)) -> Response:
 async def oem_schema() -> Response:
     """Return the schema of the gateway's own Oem objects, open like $metadata."""
     return Response(
-        oem_schema_document(),
+        oem_schema_document(
+            DeclaredAction(
+                name=name.removeprefix("Taskfish."),
+                resources=each.resources,
+                words=each.__doc__ or "",
+                parameters=each.parameters,
+            )
+            for name, each in OPERATIONS.items()
+            if name.startswith("Taskfish.")
+        ),
         media_type="application/xml",
         headers=_ALLOW,
     )

@@ -13,8 +13,8 @@ from api.responses import GET, monitor_uri, task_uri
 from api.task_view import TaskView
 from taskfish.redfish.apply_time import MAINTENANCE_WINDOW, OPERATION_APPLY_TIME
 from taskfish.redfish.resources import (
-    DescribedAction,
     Task,
+    TaskAction,
     TaskActions,
     TaskFacts,
     TaskLinks,
@@ -147,7 +147,7 @@ def _workflow_uri(gateway: Gateway, view: TaskView) -> str | None:
 def _actions(view: TaskView) -> TaskActions:
     return TaskActions(
         oem={
-            f"#{action}": DescribedAction(
+            f"#{action}": TaskAction(
                 target=action_uri(view.id, action),
                 action_info=action_info_uri(view.id, action),
             )

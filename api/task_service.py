@@ -12,6 +12,7 @@ from api.errors import refuse
 from api.etags import wanted_etags
 from api.gateway import Gateway, gateway_of
 from api.maintenance_window import changed_window
+from api.oem_links import oem_actions
 from api.responses import resource_response
 from api.task_removal import remove_ended_tasks
 from api.temporal_faults import TEMPORAL_FAULTS, unavailable
@@ -99,7 +100,10 @@ def _response(options: TaskServiceOptions) -> Response:
         task_monitor_auto_expiry_seconds=options.task_monitor_auto_expiry_seconds,
         status=Status(state="Enabled" if enabled else "Disabled"),
         tasks=link(TASKS),
-        actions={f"#{DELETE_ALL}": Action(target=DELETE_ALL_URI)},
+        actions={
+            f"#{DELETE_ALL}": Action(target=DELETE_ALL_URI),
+            "Oem": oem_actions(TASK_SERVICE, "TaskService"),
+        },
         maintenance_window=window.to_json() if window else None,
     )
     return resource_response(service, (*GET, "PATCH"), {"ETag": options.etag})

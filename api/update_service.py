@@ -8,12 +8,12 @@ from fastapi.responses import Response
 from pydantic import JsonValue
 
 from api.accepted_modes import accepted_form
+from api.apply_times import apply_time_of
 from api.authentication import User, authenticated
 from api.bodies import json_body
 from api.bulk import BulkPlan, BulkRequest, answer_bulk
 from api.change_request import ChangeRequest
 from api.changes import answer_change
-from api.composites import refuse_window
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
 from api.maintenance_window import offered_window
@@ -21,6 +21,7 @@ from api.privileges import require_for
 from api.request_headers import TaskWishes, task_wishes
 from api.responses import resource_response
 from taskfish.errors import RequestRefusedError
+from taskfish.redfish.apply_time import OPERATION_APPLY_TIME, needs_window
 from taskfish.redfish.apply_time_support import apply_time_support
 from taskfish.redfish.bulk import SIMPLE_UPDATE_MANY, Bulk, planned_bulk
 from taskfish.redfish.inventory import Member
@@ -152,7 +153,15 @@ async def _plan(
         wishes=wishes,
         targets=members,
     )
-    await refuse_window(gateway, change)
+    when = await apply_time_of(gateway, change)
+    if when is not None and needs_window(when.value):
+        raise refuse(
+            "ActionParameterValueNotInList",
+            when.value,
+            OPERATION_APPLY_TIME,
+            ACTION,
+            resolution="For several sources, choose Immediate.",
+        )
     shared = masked({name: each for name, each in body.items() if name != "Targets"})
     names = tuple(targets)
     bulk = Bulk(

@@ -84,8 +84,7 @@ class AwaitState(Cancels):
         return overdue_outcome(task_id, self._missed(wait))
 
     def _missed(self, wait: StateWait) -> str:
-        until = wait.request.until
-        what = "was not there"
-        if until is not None:
-            what = f"did not show {until.value} at {until.pointer}"
-        return f"{wait.request.uri} {what} within {wait.seconds:g} s."
+        until, uri = wait.request.until, wait.request.uri
+        if until is None:
+            return f"{uri} was not there within {wait.seconds:g} s."
+        return f"It was not so within {wait.seconds:g} s that {uri} {until.words}."

@@ -4,7 +4,7 @@ A new one is a class with a name, the parameters it takes and the plan of its st
 (docs/composing-operations.md); what it shows, obeys and takes back is here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from temporalio import workflow
@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ConfigDict, Field
 
     from taskfish.redfish.operations import owner_of_action
-    from taskfish.redfish.steps import Plan
+    from taskfish.redfish.steps import Plan, PlanError, Step, steps_of
     from taskfish.redfish.task import Answer, Outcome, TaskState
     from taskfish.redfish.verdicts import failed_outcome
     from workflows.composite import Composite
@@ -33,17 +33,19 @@ Composed = TypeVar("Composed", bound="type[CompositeOperation]")
 
 
 class Parameters(BaseModel):
-    """The parameters of an action of ours: what they do not know they refuse.
+    """The parameters of an action of ours: what they do not know they refuse, and "1"
+    is no number.
 
     Field names are as the request has them, or have that as their alias; descriptions
-    go into the ActionInfo.
+    go into the schema of the action.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     pause_before: tuple[str, ...] = Field(
         alias="PauseBefore",
         default=(),
+        strict=False,
         description="The steps before which the operation waits for a Resume.",
     )
 
@@ -71,6 +73,18 @@ class CompositeOperation(Orders):
     def plan(uri: str, parameters: Any) -> Plan:
         """Return the steps for the resource `uri`; nothing but its arguments counts."""
         raise NotImplementedError
+
+    @staticmethod
+    def placed(plan: Plan) -> Sequence[tuple[str, Step]]:
+        """Return the steps of a plan, each with what its client knows it by."""
+        return [(step.name, step) for step in steps_of(plan)]
+
+    @staticmethod
+    def faults(parameters: Any) -> Sequence[PlanError]:
+        """Return what else is wrong with the parameters: it is told together with what
+        refuses the steps.
+        """
+        return ()
 
     async def carry_out(self, steps: Steps) -> None:
         """Run the steps: in the plan's order, if it is not overridden."""

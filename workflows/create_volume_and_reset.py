@@ -1,31 +1,36 @@
 """Create a volume, then reset the system so that it takes effect."""
 
-from typing import Literal
-
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import Field, JsonValue
 
-    from taskfish.redfish.operations import RESET_ACTION
+    from taskfish.redfish.action_parameters import OBJECT_TYPE
+    from taskfish.redfish.conditions import Condition
+    from taskfish.redfish.schema import SCHEMA
     from taskfish.redfish.steps import (
         Plan,
         PlanError,
         Step,
-        StepRequest,
-        Together,
         delete,
         get,
+        get_until,
         post,
     )
-    from workflows.composition import CompositeOperation, Parameters, operation
+    from workflows.composition import CompositeOperation, operation
+    from workflows.graceful_reset import (
+        A_LOOK_AT_MOST,
+        ResetParameters,
+        reset_steps,
+        reset_until_on,
+    )
     from workflows.steps import Steps
 
-UNTIL_THERE = 3600.0
-"""How long the machine may take to come up with its volume, in seconds."""
+UNTIL_LISTED = 3600.0
+"""How long the volume may take to be listed once the machine is on, in seconds."""
 
 
-class VolumeAndReset(Parameters):
+class VolumeAndReset(ResetParameters):
     """Which volume, and how the system is reset."""
 
     storage: str = Field(
@@ -34,19 +39,9 @@ class VolumeAndReset(Parameters):
         description="The URI of the storage that gets the volume.",
     )
     volume: dict[str, JsonValue] = Field(
-        alias="Volume", description="The volume, as in a POST to Volumes."
-    )
-    reset_type: Literal["GracefulRestart", "ForceRestart", "PowerCycle"] = Field(
-        alias="ResetType",
-        default="GracefulRestart",
-        description="How the system is reset.",
-    )
-    grace_period: float = Field(
-        alias="GracePeriodSeconds",
-        default=300,
-        ge=1,
-        le=86400,
-        description="How long a graceful restart may take before a forced one.",
+        alias="Volume",
+        description="The volume, as in a POST to Volumes.",
+        json_schema_extra={OBJECT_TYPE: SCHEMA.odata_type("Volume")},
     )
 
 
@@ -63,46 +58,39 @@ class CreateVolumeAndReset(CompositeOperation):
         """Create, reset, then see that both have worked."""
         if not parameters.storage.startswith(f"{uri}/Storage/"):
             raise PlanError("Storage", f"it is no storage of {uri}")
-        is_graceful = parameters.reset_type == "GracefulRestart"
+        volumes = f"{parameters.storage}/Volumes"
+        made = {"@odata.id": "${create-volume#/Location}"}
+        is_listed = Condition(pointer="/Members", value=made, test="has")
         return (
+            Step(name="volumes-before", request=get(volumes), seconds=A_LOOK_AT_MOST),
             Step(
                 name="create-volume",
-                request=post(f"{parameters.storage}/Volumes", parameters.volume),
+                request=post(volumes, parameters.volume),
                 undo=delete("${create-volume#/Location}"),
             ),
+            *reset_steps(uri, parameters),
             Step(
-                name="reset",
-                request=reset(uri, parameters.reset_type),
-                seconds=parameters.grace_period if is_graceful else None,
-                goes_on=is_graceful,
-            ),
-            Together(
-                steps=(
-                    Step(
-                        name="machine-on",
-                        request=get(uri, "/PowerState", "On"),
-                        seconds=UNTIL_THERE,
-                    ),
-                    Step(
-                        name="volume-there",
-                        request=get("${create-volume#/Location}"),
-                        seconds=UNTIL_THERE,
-                    ),
-                )
+                name="volume-listed",
+                request=get_until(volumes, is_listed),
+                seconds=UNTIL_LISTED,
             ),
         )
 
     async def carry_out(self, steps: Steps) -> None:
-        """Run the plan, with a forced reset behind a graceful one that fails."""
+        """Run the plan; a volume that its source does not name is known by its being
+        new.
+        """
+        await steps.run(steps["volumes-before"])
         await steps.run(steps["create-volume"])
-        gracefully = await steps.run(steps["reset"])
-        if gracefully and not gracefully.is_done:
-            system = steps["machine-on"].request.uri
-            forced = reset(system, "ForceRestart")
-            await steps.run(Step(name="forced-reset", request=forced))
-        await steps.run_together(steps["machine-on"], steps["volume-there"])
-
-
-def reset(system: str, reset_type: str) -> StepRequest:
-    """Return the reset of a system."""
-    return post(f"{system}/Actions/{RESET_ACTION}", {"ResetType": reset_type})
+        await reset_until_on(steps)
+        created = await steps.end_of(steps["create-volume"])
+        listed = steps["volume-listed"]
+        if created.created is None:
+            is_new = Condition(
+                pointer="/Members",
+                value="${volumes-before#/Body/Members}",
+                test="is_not",
+            )
+            request = get_until(listed.request.uri, is_new)
+            listed = listed.model_copy(update={"request": request})
+        await steps.run(listed)

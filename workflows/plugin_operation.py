@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
         failed_outcome,
         outcome_of_answer,
         overdue_outcome,
+        step_answer,
         unknown_outcome,
         with_note,
         with_words,
@@ -72,9 +73,11 @@ class PluginOperation(SourceTask):
         has_secret = self._operation.secret_body is not None
         if has_secret and not self._operation.shares_secret:
             await finished(plugin_calls.forget_secrets(self._operation))
-        answer = conclude(await self._events.end(outcome))
-        keeps_body = self._operation.keeps_body
-        return answer if keeps_body else answer.model_copy(update={"body": None})
+        outcome = await self._events.end(outcome)
+        answer, operation = conclude(outcome), self._operation
+        if operation.root_run is None:
+            return answer
+        return step_answer(outcome, keeps_body=operation.keeps_body)
 
     @workflow.query(name="task")
     def task(self) -> dict[str, str]:

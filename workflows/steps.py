@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
 
     from activities.held import HeldActivities, HeldChange
     from activities.submission import SubmitActivities
+    from taskfish.redfish.conditions import Condition
     from taskfish.redfish.expressions import (
         ExpressionError,
         filled,
@@ -28,9 +29,11 @@ with workflow.unsafe.imports_passed_through():
         with_any,
     )
     from taskfish.redfish.foreign_messages import messages_of
+    from taskfish.redfish.messages import Message
     from taskfish.redfish.operations import composite_at
     from taskfish.redfish.privileges import PRIVILEGES
     from taskfish.redfish.step_plan import PLAN_MEMO, PlanMemo, PlannedStep
+    from taskfish.redfish.step_uris import uri_fault
     from taskfish.redfish.steps import (
         UNDO,
         Plan,
@@ -85,7 +88,12 @@ class StepEnd:
         """The URI of what it has made, if it has made something."""
         answer = self.answer
         is_new = self.is_done and answer is not None and answer.status == 201
-        return answer.header("Location") if is_new and answer else None
+        return (answer.header("Location") or None) if is_new and answer else None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What its source has said of it, but for how far it was."""
+        return messages_of(self.answer.body) if self.answer else ()
 
     @property
     def document(self) -> JsonValue:
@@ -99,9 +107,9 @@ class StepEnd:
         }
 
     def says(self, message_key: str) -> bool:
-        """Say whether its final answer has a message of this name: `ResetRequired`."""
-        found = messages_of(self.answer.body) if self.answer else ()
-        return any(each.message_id.endswith(f".{message_key}") for each in found)
+        """Say whether its source has sent a message of this name: `ResetRequired`."""
+        ending = f".{message_key}"
+        return any(each.message_id.endswith(ending) for each in self.messages)
 
 
 @dataclass
@@ -172,11 +180,13 @@ class Steps:
     async def run(self, step: Step) -> StepEnd | None:
         """Run a step to its end; raise `StepsStoppedError` if no other may follow it.
 
+        It may differ from the planned one of its name, or be none that was planned.
         One that waits for a reset of its machine (OnReset) is only begun: None. It is
         waited for by the steps that refer to it, and at the operation's end.
         """
         await self._until_it_may(step)
         record = self._records.setdefault(step.name, _Record(step))
+        record.step = step
         await self._begin(record, step.request)
         if step.request.waits_for_reset and await self._is_held(record):
             self._held.append(step.name)
@@ -186,6 +196,23 @@ class Steps:
     async def run_together(self, *steps: Step) -> None:
         """Run steps at the same time; one that fails ends the others too."""
         await together([self.run(step) for step in steps])
+
+    async def end_of(self, step: Step) -> StepEnd:
+        """Wait for a step that has begun and waits for a reset; raise as `run`."""
+        return await self._ended(self._records[step.name])
+
+    def fail(self) -> NoReturn:
+        """End the operation as the failure of a step does: what is done is undone."""
+        self._has_failed = self._has_failed or not self.must_stop
+        raise StepsStoppedError
+
+    def leave_out(self, *names: str) -> None:
+        """Drop steps of the plan that are not needed: they are listed no more."""
+        for name in names:
+            del self._records[name]
+        kept = tuple(each for each in self._memo.steps if each.name not in names)
+        self._memo = self._memo.model_copy(update={"steps": kept})
+        workflow.upsert_memo({PLAN_MEMO: self._memo})
 
     async def settle(self) -> None:
         """Wait for what has waited for a reset; raise `StepsStoppedError` as `run`."""
@@ -368,10 +395,18 @@ class Steps:
         }
         uri = filled_text(request.uri, answers)
         body = filled(request.body, answers)
-        ready = request.model_copy(update={"uri": uri, "body": body})
+        until = request.until
+        if until is not None:
+            until = Condition.model_validate(filled(until.model_dump(), answers))
+        update = {"uri": uri, "body": body, "until": until}
+        ready = request.model_copy(update=update)
         place = place_of(ready)
-        if place is None and composite_at(uri) is not None:
+        if composite_at(uri) is not None:
+            if uri != request.uri:
+                raise ExpressionError(f"an answer may not choose {uri}")
             place = StepPlace("", None)
+        if why := uri_fault(uri):
+            raise ExpressionError(why)
         if place is None:
             raise ExpressionError(f"{uri} is the URI of no machine")
         needed = PRIVILEGES.needed(request.method, uri)
@@ -417,8 +452,7 @@ class Steps:
         if record.step.name in self._held:
             self._held.remove(record.step.name)
         if not end.is_done and not record.step.goes_on:
-            self._has_failed = self._has_failed or not self.must_stop
-            raise StepsStoppedError
+            self.fail()
         return end
 
     async def _awaited(self, record: _Record) -> StepEnd:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
+from taskfish.redfish.action_parameters import OBJECT_TYPE
 from taskfish.redfish.aggregate_resources import (
     ADD_ELEMENTS,
     BOOT_ORDER_OF_AGGREGATE,
@@ -15,7 +16,6 @@ from taskfish.redfish.aggregate_resources import (
 )
 from taskfish.redfish.bulk import MOST_MACHINES
 from taskfish.redfish.requests import PRINTABLE, IdRef, RequestBody, ResetType
-from taskfish.redfish.schema import SCHEMA
 
 LONGEST_DELAY = 7 * 86400
 """Seconds between two batches, at most."""
@@ -28,7 +28,14 @@ class MachineRef(IdRef):
     model_config = ConfigDict(extra="forbid")
 
 
-Machines = Annotated[list[MachineRef], Field(min_length=1, max_length=MOST_MACHINES)]
+Machines = Annotated[
+    list[MachineRef],
+    Field(
+        min_length=1,
+        max_length=MOST_MACHINES,
+        json_schema_extra={OBJECT_TYPE: "#Resource.Resource"},
+    ),
+]
 
 
 class _Body(RequestBody):
@@ -88,45 +95,3 @@ PARAMETERS: Mapping[str, type[BaseModel]] = {
     REMOVE_ELEMENTS: Elements,
 }
 """Action → what it takes."""
-
-
-def _machines(name: str) -> dict[str, JsonValue]:
-    return {
-        "Name": name,
-        "Required": True,
-        "DataType": "ObjectArray",
-        "ObjectDataType": "#Resource.Resource",
-        "ArraySizeMinimum": 1,
-        "ArraySizeMaximum": MOST_MACHINES,
-    }
-
-
-def _number(name: str, most: int) -> dict[str, JsonValue]:
-    return {
-        "Name": name,
-        "Required": False,
-        "DataType": "Number",
-        "MinimumValue": 0,
-        "MaximumValue": most,
-    }
-
-
-_RESET: list[dict[str, JsonValue]] = [
-    {
-        "Name": "ResetType",
-        "Required": False,
-        "DataType": "String",
-        "AllowableValues": list(SCHEMA.enumerations["ResetType"]),
-    },
-    _number("BatchSize", MOST_MACHINES),
-    _number("DelayBetweenBatchesInSeconds", LONGEST_DELAY),
-]
-DESCRIBED: Mapping[str, list[dict[str, JsonValue]]] = {
-    RESET_MACHINES: [_machines("TargetURIs"), *_RESET],
-    BOOT_ORDERS: [_machines("Systems")],
-    RESET_AGGREGATE: _RESET,
-    BOOT_ORDER_OF_AGGREGATE: [],
-    ADD_ELEMENTS: [_machines("Elements")],
-    REMOVE_ELEMENTS: [_machines("Elements")],
-}
-"""Action → the Parameters of its ActionInfo."""

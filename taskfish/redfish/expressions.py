@@ -13,6 +13,7 @@ from jsonpointer import JsonPointer, JsonPointerException
 from pydantic import JsonValue
 
 _EXPRESSION = re.compile(r"\$\$\{|\$\{(?P<step>[A-Za-z0-9_.-]+)#(?P<pointer>[^}]*)\}")
+_POINTER = re.compile(r"/(?:StatusCode|Location|Body(?:/(?:[^~]|~[01])*)?)")
 ANY = "any"
 """What stands for a value that is not known yet, in a URI."""
 
@@ -31,6 +32,27 @@ def steps_in(value: JsonValue) -> frozenset[str]:
         return frozenset()
     found = (each["step"] for each in _EXPRESSION.finditer(value))
     return frozenset(step for step in found if step)
+
+
+def expression_faults(value: JsonValue) -> list[str]:
+    """Return what is wrong with the expressions in a value's texts, in words."""
+    if isinstance(value, dict):
+        return [fault for item in value.values() for fault in expression_faults(item)]
+    if isinstance(value, list):
+        return [fault for item in value for fault in expression_faults(item)]
+    if not isinstance(value, str):
+        return []
+    faults = [
+        f"{found[0]} points into none of /StatusCode, /Location and /Body"
+        for found in _EXPRESSION.finditer(value)
+        if found["step"] and not _POINTER.fullmatch(found["pointer"])
+    ]
+    if has_unread(value):
+        faults.append(
+            "it has a ${ that begins no expression like ${step#/Body/Id}: as a mere "
+            "text it is $${"
+        )
+    return faults
 
 
 def has_unread(text: str) -> bool:

@@ -93,6 +93,11 @@ class LinkMap:
         return self.north_uri(url) if url.startswith("/") else url
 
 
+def is_ambiguous(uri: str) -> bool:
+    """Say whether a URI could be read as another than it seems."""
+    return _AMBIGUOUS.search(uri) is not None
+
+
 def walk_links(
     body: JsonValue, translate: Translate, translate_url: Translate | None = None
 ) -> JsonValue:

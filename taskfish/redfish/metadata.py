@@ -8,6 +8,7 @@ from xml.sax.saxutils import quoteattr
 from pydantic import JsonValue
 
 from taskfish.redfish.links import ROOT
+from taskfish.redfish.oem_actions import DeclaredAction, action_declarations
 from taskfish.redfish.schema import SCHEMA
 
 _SERVICE_TYPES = (
@@ -123,9 +124,14 @@ def metadata_document(namespaces: Iterable[str]) -> str:
     return _HEAD + references + oem + _TAIL.format(container=container)
 
 
-def oem_schema_document() -> str:
-    """Return the CSDL document of the Oem objects and actions of Taskfish."""
-    return files("taskfish.redfish").joinpath("oem/Taskfish_v1.xml").read_text("utf-8")
+def oem_schema_document(actions: Iterable[DeclaredAction]) -> str:
+    """Return the CSDL document of the Oem objects and actions of Taskfish, with these
+    multi-step operations among the actions.
+    """
+    name = "oem/Taskfish_v1.xml"
+    text = files("taskfish.redfish").joinpath(name).read_text("utf-8")
+    before, end, after = text.partition("    </Schema>")
+    return before + "\n" + action_declarations(actions) + end + after
 
 
 def _reference(schema_uri: str, namespaces: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from taskfish.redfish.inventory import COLLECTIONS
 from taskfish.redfish.links import ROOT
 from taskfish.redfish.schema import SCHEMA
 
@@ -22,6 +23,10 @@ _COMPOSITE = re.compile(
     r"AggregationService\.(?:Reset|SetDefaultBootOrder)|"
     r"Aggregate\.(?:Reset|SetDefaultBootOrder))"
 )
+_OURS = "Taskfish."
+_OWNER = rf"{ROOT}/(?:(?:{'|'.join(COLLECTIONS)})/[^/]+|TaskService)"
+_OUR_ACTION = re.compile(rf"{_OWNER}/Actions/Oem/Taskfish\.[A-Za-z]+")
+_OUR_ACTION_INFO = re.compile(rf"{_OWNER}/Oem/Taskfish/[A-Za-z]+ActionInfo")
 _ID_LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -72,6 +77,38 @@ def composite_at(uri: str) -> OperationName | None:
         resource_type=place.member_type if place else "Oem",
         target=_target(action["owner"]),
     )
+
+
+def is_our_action(uri: str) -> bool:
+    """Say whether a URI is that of an Oem action of ours on a member of a source, or on
+    the TaskService: no source ever gets a request for it.
+    """
+    return _OUR_ACTION.fullmatch(uri) is not None
+
+
+def is_our_action_info(uri: str) -> bool:
+    """Say whether a URI is that of the ActionInfo of such an action."""
+    return _OUR_ACTION_INFO.fullmatch(uri) is not None
+
+
+def action_owner(resources: str) -> str:
+    """Return the path of what has an action, as a route does: that of the members of a
+    collection (`/redfish/v1/Systems/{member}`), or of a resource itself.
+    """
+    uri = f"{ROOT}/{resources}"
+    kind = SCHEMA.kind_at(uri)
+    assert kind is not None, f"{uri} is no resource"
+    return f"{uri}/{{member}}" if kind.type.endswith("Collection") else uri
+
+
+def action_target(owner: str, action: str) -> str:
+    """Return the URI of an action of a resource; ours are an OEM's."""
+    return f"{owner}/Actions/{'Oem/' if action.startswith(_OURS) else ''}{action}"
+
+
+def action_info_uri(owner: str, action: str) -> str:
+    """Return the URI of the ActionInfo of an action of ours."""
+    return f"{owner}/Oem/Taskfish/{action.removeprefix(_OURS)}ActionInfo"
 
 
 def is_operation_name(name: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from taskfish.redfish.event_resources import EVENT_STREAM
 from taskfish.redfish.links import ROOT
+from taskfish.redfish.operations import is_our_action, is_our_action_info
 from taskfish.redfish.resources import WITH_TASKS, tasks_of
 from taskfish.redfish.schema import SCHEMA
 
@@ -57,6 +58,7 @@ _BESIDE_REDFISH = {
 _UNKNOWN = frozenset({CONFIGURE_MANAGER})
 Operations = Mapping[str, frozenset[str]]
 """Method → the privileges of which one is enough."""
+_OPEN: Operations = {"GET": frozenset({LOGIN})}
 
 
 class PrivilegeTable:
@@ -83,7 +85,8 @@ class PrivilegeTable:
 
         An action needs what a POST of its resource needs, and a HEAD what a GET needs:
         an ETag tells of what it belongs to. Login is all that it takes to cancel,
-        suspend, resume and tag a task here: its route asks for the owner.
+        suspend, resume and tag a task here: its route asks for the owner; and to ask
+        for a multi-step operation: what it does needs its own.
         """
         if _is_of_owner(method, path):
             return frozenset({LOGIN})
@@ -115,6 +118,8 @@ class PrivilegeTable:
         return self._operations(_resource_at(method, path)) is not None
 
     def _operations(self, path: str | None) -> Operations | None:
+        if path is not None and is_our_action(path):
+            return _OPEN
         if path in _BESIDE_REDFISH:
             return _BESIDE_REDFISH[path]
         entity = _entity_at(path) if path else None
@@ -151,6 +156,8 @@ def _resource_at(method: str, path: str) -> str | None:
     task_action = _TASK_ACTION.fullmatch(path)
     if task_action:
         return task_action[1]
+    if is_our_action(path):
+        return path
     resource, is_action, action = path.rpartition("/Actions/")
     if is_action:
         kind = SCHEMA.kind_at(resource)
@@ -174,6 +181,8 @@ def _entity_at(path: str) -> str | None:
     kind = SCHEMA.kind_at(path)
     if kind is not None:
         return kind.type
+    if is_our_action_info(path):
+        return "ActionInfo"
     parent, _, name = path.rpartition("/")
     is_info = name.endswith("ActionInfo") and SCHEMA.kind_at(parent) is not None
     return "ActionInfo" if is_info else None

@@ -136,8 +136,9 @@ class Action(RedfishModel):
 
 
 class DescribedAction(Action):
-    """An action, and where its parameters are described."""
+    """An action that says what to call it, and where its parameters are described."""
 
+    title: str = Field(alias="title")
     action_info: str = Field(alias="@Redfish.ActionInfo")
 
 
@@ -145,6 +146,7 @@ def described_actions(uri: str, names: Iterable[str]) -> dict[str, DescribedActi
     """Return the Actions of the resource at a URI, with an ActionInfo below it each."""
     return {
         f"#{name}": DescribedAction(
+            title=name.partition(".")[2],
             target=f"{uri}/Actions/{name}",
             action_info=f"{uri}/{name.partition('.')[2]}ActionInfo",
         )
@@ -164,7 +166,7 @@ class TaskService(Resource):
     task_monitor_auto_expiry_seconds: int
     status: Status
     tasks: Link
-    actions: dict[str, Action]
+    actions: dict[str, Action | dict[str, DescribedAction]]
     maintenance_window: dict[str, JsonValue] | None = Field(
         default=None, alias="@Redfish.MaintenanceWindow"
     )

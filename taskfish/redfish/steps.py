@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from taskfish.redfish.apply_time import OPERATION_APPLY_TIME
+from taskfish.redfish.conditions import Condition as Condition
 from taskfish.redfish.expressions import steps_in
 
 StepMethod = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
@@ -26,15 +27,6 @@ class PlanError(ValueError):
         super().__init__(f"{parameter}: {why}")
         self.parameter = parameter
         self.why = why
-
-
-class Condition(BaseModel):
-    """What a resource must show: `value` at the JSON pointer `pointer` (RFC 6901)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    pointer: str
-    value: JsonValue
 
 
 class StepRequest(BaseModel):
@@ -54,7 +46,8 @@ class StepRequest(BaseModel):
     @property
     def refers_to(self) -> frozenset[str]:
         """The names of the steps whose answers it needs."""
-        return steps_in(self.uri) | steps_in(self.body)
+        wanted = self.until.model_dump() if self.until else None
+        return steps_in(self.uri) | steps_in(self.body) | steps_in(wanted)
 
     @property
     def waits_for_reset(self) -> bool:
@@ -105,6 +98,11 @@ def steps_of(plan: Plan) -> Iterator[Step]:
 def get(uri: str, pointer: str | None = None, value: JsonValue = None) -> StepRequest:
     """Return the request that waits until a resource is there, and shows a value."""
     until = None if pointer is None else Condition(pointer=pointer, value=value)
+    return get_until(uri, until)
+
+
+def get_until(uri: str, until: Condition | None) -> StepRequest:
+    """Return the request that waits until a resource is there, and as wanted."""
     return StepRequest(method="GET", uri=uri, until=until)
 
 

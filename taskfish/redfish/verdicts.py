@@ -1,6 +1,8 @@
 """What a final answer makes of its task: state, status, messages (contracts.md 2)."""
 
-from taskfish.redfish.foreign_messages import messages_of
+from pydantic import JsonValue
+
+from taskfish.redfish.foreign_messages import messages_of, task_event_of
 from taskfish.redfish.links import ROOT
 from taskfish.redfish.messages import (
     Message,
@@ -10,6 +12,10 @@ from taskfish.redfish.messages import (
     task_message,
 )
 from taskfish.redfish.task import Answer, Health, Outcome, TaskReport, TaskState
+
+EXTENDED_INFO = "@Message.ExtendedInfo"
+MAX_SAID = 10
+"""How many messages of its source a step's end has: the last ones."""
 
 
 def failed_answer(*messages: Message, status: int | None = None) -> Answer:
@@ -103,6 +109,22 @@ def unknown_outcome(task_id: str, method: str, uri: str, reason: str) -> Outcome
 def failed_outcome(task_id: str, answer: Answer) -> Outcome:
     """End a task with an error answer."""
     return outcome_of_answer(task_id, answer)
+
+
+def step_answer(outcome: Outcome, *, keeps_body: bool) -> Answer:
+    """Return what a multi-step operation gets of a step that is done: its final answer,
+    without the body if that is not kept, with what its source has said on the way.
+    """
+    answer = outcome.answer
+    body = answer.body if keeps_body else None
+    said: dict[tuple[str, tuple[str, ...]], JsonValue] = {
+        (each.message_id, each.message_args): each.to_json()
+        for each in (*messages_of(answer.body), *outcome.messages)
+        if task_event_of(each) is None and not each.message_id.endswith(".Success")
+    }
+    if said and isinstance(body, dict | None):
+        body = {**(body or {}), EXTENDED_INFO: [*said.values()][-MAX_SAID:]}
+    return answer.model_copy(update={"body": body})
 
 
 def _checked_at(uri: str) -> str:

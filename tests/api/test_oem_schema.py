@@ -1,5 +1,6 @@
 """The schema of our own Oem objects, and what the service shows in them."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
@@ -11,15 +12,23 @@ from tests.api.answers import message_keys
 from tests.api.test_service import METADATA, walked
 from tests.house import SOURCES, House, source_body
 from tests.plugins.certificates import self_signed
+from workflows.operations import OPERATIONS
 
 SCHEMA = "/redfish/v1/Schemas/Taskfish_v1.xml"
 EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
+IN_PLANS = ("PlanStep", "PlanCondition", "PlanUndo")
+"""Types of parameters: they are in no resource."""
 PROPERTIES = (f"{EDM}Property", f"{EDM}NavigationProperty")
 
 
 async def schema(house: House) -> ElementTree.Element:
     """Return the parsed document."""
     return ElementTree.fromstring((await house.client.get(SCHEMA)).content)
+
+
+def named(document: ElementTree.Element, kind: str) -> set[str]:
+    """Return the names of all declarations of a kind."""
+    return {each.attrib["Name"] for each in document.iter(f"{EDM}{kind}")}
 
 
 def annotations(element: ElementTree.Element) -> dict[str, dict[str, str]]:
@@ -91,7 +100,8 @@ async def test_metadata_refers_to_the_schema(house: House) -> None:
 
 
 async def test_every_type_is_an_oem_object(house: House) -> None:
-    kinds = list((await schema(house)).iter(f"{EDM}ComplexType"))
+    found = (await schema(house)).iter(f"{EDM}ComplexType")
+    kinds = [kind for kind in found if kind.attrib["Name"] not in IN_PLANS]
     names = {kind.attrib["Name"] for kind in kinds}
     assert names == {
         "Task",
@@ -103,6 +113,17 @@ async def test_every_type_is_an_oem_object(house: House) -> None:
         "LogEntry",
     }
     assert {kind.attrib["BaseType"] for kind in kinds} == {"Resource.OemObject"}
+
+
+async def test_what_actions_take_is_declared(house: House) -> None:
+    document = await schema(house)
+    kinds = {
+        kind for name in ("ComplexType", "EnumType") for kind in named(document, name)
+    }
+    used = {each.attrib["Type"] for each in document.iter() if "Type" in each.attrib}
+    ours = {re.sub(r"Collection\((.+)\)", r"\1", name) for name in used}
+    declared_types = {f"Taskfish.v1_0_0.{name}" for name in kinds}
+    assert {name for name in ours if name.startswith("Taskfish.")} <= declared_types
 
 
 async def test_everything_in_the_schema_is_described(house: House) -> None:
@@ -117,14 +138,29 @@ async def test_everything_in_the_schema_is_described(house: House) -> None:
             assert "OData.Permissions" in annotations(element)
 
 
-async def test_actions_are_bound_to_a_task(house: House) -> None:
+async def test_actions_are_bound_to_what_has_them(house: House) -> None:
     actions = list((await schema(house)).iter(f"{EDM}Action"))
-    names = {each.attrib["Name"] for each in actions}
-    assert names == {"Suspend", "Resume", "SetTags", "Kill"}
+    bound = {}
     for each in actions:
         parameter, *_ = each.iter(f"{EDM}Parameter")
         assert each.attrib["IsBound"] == "true"
-        assert parameter.attrib["Type"] == "Task.v1_1_0.OemActions"
+        bound[each.attrib["Name"]] = parameter.attrib["Type"]
+    of_a_task = ("Suspend", "Resume", "SetTags", "Kill")
+    assert {bound.pop(name) for name in of_a_task} == {"Task.v1_1_0.OemActions"}
+    assert bound["CreateVolumeAndReset"] == "ComputerSystem.v1_0_0.OemActions"
+    assert bound["RunPlan"] == "TaskService.v1_1_0.OemActions"
+    assert {f"Taskfish.{name}" for name in bound} == {
+        name for name in OPERATIONS if name.startswith("Taskfish.")
+    }
+
+
+async def test_every_oem_type_is_of_a_schema_that_is_named(house: House) -> None:
+    document = await schema(house)
+    included = {each.attrib.get("Namespace") for each in document.iter()}
+    for each in document.iter(f"{EDM}Parameter"):
+        name = re.sub(r"Collection\((.+)\)", r"\1", each.attrib["Type"])
+        namespace = name.rpartition(".")[0]
+        assert namespace == "Edm" or namespace in included, name
 
 
 async def test_every_oem_object_is_as_its_schema_says(house: House) -> None:

@@ -1,0 +1,151 @@
+from typing import Any
+
+import httpx
+
+from tests.house import House
+from tests.workflows.composing import (
+    STORAGE,
+    VOLUME,
+    is_running,
+    resets,
+    resume,
+    start,
+    states,
+    step,
+)
+from tests.workflows.houses import until, words_of
+
+ON_RESET = {"@Redfish.OperationApplyTime": "OnReset"}
+
+
+async def create(
+    house: House,
+    volume: dict[str, Any] | None = None,
+    pause_before: tuple[str, ...] = (),
+    **parameters: Any,
+) -> httpx.Response:
+    body = {"Storage": STORAGE, "Volume": VOLUME | (volume or {}), **parameters}
+    return await start(house, "CreateVolumeAndReset", body, pause_before=pause_before)
+
+
+async def volumes(house: House) -> int:
+    found = (await house.client.get(f"{STORAGE}/Volumes")).json()
+    return len(found["Members"])
+
+
+async def test_graceful_restart_suffices(house: House) -> None:
+    accepted = await create(house)
+    task = await house.ended(accepted)
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK"), task
+    created = task["Links"]["CreatedResources"]
+    assert created == [{"@odata.id": f"{STORAGE}/Volumes/1"}]
+    assert resets(house) == ["GracefulRestart"]
+    assert house.emulator.machines["bmc1"].power_state == "On"
+    assert set((await states(house, accepted)).values()) == {"Completed"}
+
+
+async def test_on_reset_volume_is_there_after_reset(house: House) -> None:
+    accepted = await create(house, ON_RESET, ResetType="ForceRestart")
+    task = await house.ended(accepted)
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK"), task
+    assert resets(house) == ["ForceRestart"]
+    assert await volumes(house) == 1
+
+
+async def test_refused_graceful_restart_is_forced(house: House) -> None:
+    accepted = await create(house, pause_before=("reset",))
+    await house.until(accepted, "Suspended")
+    house.emulator.set_modes("bmc1", refuse=400, refuse_times=1)
+    await resume(house, accepted)
+    task = await house.ended(accepted)
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "Warning"), task
+    assert "The step reset has ended as Exception" in words_of(task)
+    assert resets(house) == ["ForceRestart"]
+    assert await volumes(house) == 1
+
+
+async def test_hanging_graceful_restart_is_forced(house: House) -> None:
+    house.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
+    accepted = await create(house, GracePeriodSeconds=1)
+    task = await house.ended(accepted)
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "Warning"), task
+    assert resets(house) == ["GracefulRestart", "ForceRestart"]
+
+
+async def test_graceful_restart_that_only_was_promised_is_forced(house: House) -> None:
+    """The source answers at once, and its operating system does not restart."""
+    house.emulator.set_modes("bmc1", hang_graceful=True, answer="sync")
+    accepted = await create(house, GracePeriodSeconds=1)
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Completed", task
+    assert resets(house) == ["GracefulRestart", "ForceRestart"]
+    assert "LastResetTime" in words_of(task)
+
+
+async def test_power_from_before_reset_does_not_count(house: House) -> None:
+    """The source answers at once; the machine is on, and restarts later."""
+    house.emulator.set_modes("bmc1", hang_graceful=True, answer="sync")
+    accepted = await create(house)
+    await is_running(house, accepted, "system-restarted")
+    assert (await states(house, accepted))["system-on"] == "New"
+    house.emulator.set_modes("bmc1", hang_graceful=False)
+    task = await house.ended(accepted)
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK"), task
+    assert resets(house) == ["GracefulRestart"]
+
+
+async def test_switched_off_system_is_switched_on(house: House) -> None:
+    await house.ended(await house.reset("bmc1.1", "ForceOff"))
+    task = await house.ended(await create(house, ON_RESET))
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK"), task
+    assert resets(house) == ["ForceOff", "On"]
+    assert await volumes(house) == 1
+
+
+async def test_volume_without_a_name_is_known_by_its_being_new(house: House) -> None:
+    house.emulator.set_modes("bmc1", seconds=1)
+    accepted = await create(house, pause_before=("system-before",))
+    await is_running(house, accepted, "create-volume")
+    await until(lambda: house.executions("bmc1") == 1)
+    house.emulator.set_modes("bmc1", headers={"Location": ""})
+    await house.until(accepted, "Suspended")
+    house.emulator.set_modes("bmc1", headers={}, seconds=0.2)
+    await resume(house, accepted)
+    task = await house.ended(accepted)
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK"), task
+    assert not task.get("Links", {}).get("CreatedResources")
+
+
+async def test_volume_is_deleted_if_no_reset_succeeds(house: House) -> None:
+    accepted = await create(house, pause_before=("reset",))
+    await house.until(accepted, "Suspended")
+    assert await volumes(house) == 1
+    house.emulator.set_modes("bmc1", refuse=400, refuse_times=2)
+    await resume(house, accepted)
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Exception", task
+    assert "The step create-volume was undone" in words_of(task)
+    assert await volumes(house) == 0
+
+
+async def test_cancelled_graceful_restart_is_not_forced(house: House) -> None:
+    house.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
+    accepted = await create(house)
+    await is_running(house, accepted, "reset")
+    await until(lambda: resets(house))
+    await step(house, accepted, "reset").cancel()
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Exception", task
+    assert resets(house) == ["GracefulRestart"]
+    assert await volumes(house) == 0
+
+
+async def test_cancelled_operation_takes_volume_back(house: House) -> None:
+    house.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
+    accepted = await create(house)
+    await is_running(house, accepted, "reset")
+    await house.client.delete(accepted.json()["@odata.id"])
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Cancelled", task
+    assert await volumes(house) == 0
+    assert "The step create-volume was undone" in words_of(task)

@@ -247,7 +247,9 @@ class _SourceTasks:
         return undecided
 
     async def _is_open(self, sending: Sending) -> bool:
-        """Say whether the task that has sent it may still find out what came of it."""
+        """Say whether the task that has sent it may still find out what came of it; a
+        step's row has the run of its task.
+        """
         handle = self._its.client.get_workflow_handle(sending.workflow_id)
         try:
             newest = await handle.describe(rpc_timeout=RPC_TIMEOUT)
@@ -255,7 +257,8 @@ class _SourceTasks:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False
             raise
-        return newest.close_time is None and first_run_of(newest) == sending.run_id
+        is_its = ":" in sending.workflow_id or first_run_of(newest) == sending.run_id
+        return newest.close_time is None and is_its
 
     async def _kept_for(self) -> timedelta:
         """Return how old an end may be: what goes at once is not shown."""

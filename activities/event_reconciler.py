@@ -15,10 +15,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.batches import in_batches
 from activities.heartbeat import heartbeating
 from activities.memos import UNREADABLE
-from activities.retention import TASKS_QUERY
 from activities.task_subjects import end_of, first_run_of, is_told_of
+from taskfish.redfish.task_events import is_told_of_id
 from taskfish.store.event_log import EventLog, Run
-from taskfish.temporal import RPC_TIMEOUT
+from taskfish.temporal import RPC_TIMEOUT, time_in_query
 
 RECONCILE_EVENTS = "ReconcileEvents"
 """The workflow type of the reconciler, started by name: workflows lie above."""
@@ -30,6 +30,7 @@ OVERLAP = timedelta(minutes=1)
 """How late Temporal may list a run that was closed, at most."""
 A_FIRST_LOOK_BACK = timedelta(hours=1)
 PAGE_SIZE = 1000
+_TASKS_AND_STEPS = "TaskOperation IS NOT NULL AND ExecutionStatus != 'ContinuedAsNew'"
 
 logger = logging.getLogger(__name__)
 
@@ -106,9 +107,9 @@ class EventReconciler:
         Page by page: what a fault breaks off goes on behind the pages that were done.
         """
         query = (
-            f"{TASKS_QUERY} AND TaskQueue = '{self._task_queue}' "
+            f"{_TASKS_AND_STEPS} AND TaskQueue = '{self._task_queue}' "
             "AND ExecutionStatus != 'Running' "
-            f"AND CloseTime >= '{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}'"
+            f"AND CloseTime >= '{time_in_query(since)}'"
         )
         self._known = {run: at for run, at in self._known.items() if at >= since}
         found = self._client.list_workflows(
@@ -116,7 +117,11 @@ class EventReconciler:
         )
         appended = 0
         async for page in in_batches(found, PAGE_SIZE):
-            runs = {(listed.id, listed.run_id): listed for listed in page}
+            runs = {
+                (listed.id, listed.run_id): listed
+                for listed in page
+                if is_told_of_id(listed.id)
+            }
             for known in runs.keys() & self._known.keys():
                 del runs[known]
             appended += await self._tell_missing(runs, since)

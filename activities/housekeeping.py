@@ -100,6 +100,20 @@ class HousekeepingActivities:
         return swept
 
     async def _is_open(self, task_id: str) -> bool:
+        """Say whether a task may still need its secrets, or one of its steps: those of
+        a killed task go on until they have ended.
+        """
+        its = task_id.replace("'", "''")
+        query = f"ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH '{its}:'"
+        if await self._is_running(task_id):
+            return True
+        try:
+            steps = self._client.list_workflows(query, rpc_timeout=RPC_TIMEOUT)
+            return any([step.id.startswith(f"{task_id}:") async for step in steps])
+        except (RPCError, RuntimeError) as error:
+            raise TemporalUnavailableError(str(error)) from error
+
+    async def _is_running(self, task_id: str) -> bool:
         handle = self._client.get_workflow_handle(task_id)
         try:
             found = await handle.describe(rpc_timeout=RPC_TIMEOUT)

@@ -4,26 +4,22 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionDescription
-from temporalio.service import RPCError, RPCStatusCode
 
 from activities.open_places import token_of
+from activities.runs import delete_run, described
+from activities.step_removal import StepRemoval
 from activities.task_subjects import end_of, first_run_of, is_told_of, subject_of
-from taskfish.errors import TemporalUnavailableError
 from taskfish.store.event_log import EventLog
 from taskfish.store.journal import Journal
 from taskfish.store.monitor_reads import MonitorReads
 from taskfish.store.requests import Requests
 from taskfish.store.turns import Turns
-from taskfish.temporal import RPC_TIMEOUT
 
 GONE_SECONDS = 3.0
 """How long Temporal may take to delete what it was told to."""
 _POLL = 0.02
 _LONGEST_POLL = 0.3
-_NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +45,7 @@ class TaskRemoval:
         self._requests = requests
         self._turns = turns
         self._event_log = event_log
+        self._steps = StepRemoval(client, journal, event_log)
 
     async def remove_run(self, task_id: str, run_id: str) -> bool:
         """Delete one ended run, always by its run id; say whether it is gone.
@@ -59,27 +56,39 @@ class TaskRemoval:
         return await self.begin(task_id, run_id) and await self._goes(task_id, run_id)
 
     async def begin(self, task_id: str, run_id: str) -> bool:
-        """As `remove_run`, without waiting: False only if the run has not ended."""
-        run = await self._described(task_id, run_id)
+        """As `remove_run`, without waiting: False only if the run has not ended.
+
+        Its steps go first: what breaks off leaves the task, which is removed again.
+        """
+        run = await described(self._client, task_id, run_id)
         if run is not None and run.close_time is None:
             return False
-        newest = await self._described(task_id)
-        if run is not None:
-            if newest is None or newest.run_id == run_id:
-                await self._tell(run)
-            await self._delete(task_id, run_id)
+        newest = await described(self._client, task_id)
         first_run = run_id if run is None else first_run_of(run)
-        await self._monitor_reads.forget((task_id, run_id))
-        await self._event_log.forget_outcome(task_id, run_id)
-        if (
+        is_whole = (
             newest is None
             or run_id == newest.run_id
             or first_run_of(newest) != first_run
-        ):
+        )
+        if run is not None:
+            if is_whole:
+                await self._steps.of_task(run)
+            if newest is None or newest.run_id == run_id:
+                await self._tell(run)
+            await delete_run(self._client, task_id, run_id)
+        await self._monitor_reads.forget((task_id, run_id))
+        await self._event_log.forget_outcomes([(task_id, run_id)])
+        if is_whole:
             await self._forget(task_id, first_run)
             if run is not None:
                 await self._turns.leave(await token_of(run) or "")
         return True
+
+    async def orphans(self, ended_before: datetime) -> int:
+        """Remove the steps that ended before a moment and whose tasks are no more;
+        return how many went.
+        """
+        return await self._steps.orphans(ended_before)
 
     async def _tell(self, run: WorkflowExecutionDescription) -> None:
         """Tell subscribers that the task goes, and of its end if nobody has yet; with
@@ -103,40 +112,11 @@ class TaskRemoval:
         """Wait a little until Temporal does not know the run any more."""
         clock = asyncio.get_running_loop().time
         deadline, pause = clock() + GONE_SECONDS, _POLL
-        while await self._described(task_id, run_id) is not None:
+        while await described(self._client, task_id, run_id) is not None:
             if clock() > deadline:
                 return False
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_POLL)
             # What is told just after the end of the run, Temporal puts off for 3 s.
-            await self._delete(task_id, run_id)
+            await delete_run(self._client, task_id, run_id)
         return True
-
-    async def _described(
-        self, task_id: str, run_id: str | None = None
-    ) -> WorkflowExecutionDescription | None:
-        handle = self._client.get_workflow_handle(task_id, run_id=run_id)
-        try:
-            return await handle.describe(rpc_timeout=RPC_TIMEOUT)
-        except (RPCError, RuntimeError) as error:
-            if isinstance(error, RPCError) and error.status in _NO_SUCH_RUN:
-                return None
-            raise _unavailable(error) from error
-
-    async def _delete(self, task_id: str, run_id: str) -> None:
-        request = DeleteWorkflowExecutionRequest(
-            namespace=self._client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=task_id, run_id=run_id),
-        )
-        try:
-            await self._client.workflow_service.delete_workflow_execution(
-                request, timeout=RPC_TIMEOUT
-            )
-        except (RPCError, RuntimeError) as error:
-            if isinstance(error, RPCError) and error.status in _NO_SUCH_RUN:
-                return
-            raise _unavailable(error) from error
-
-
-def _unavailable(error: Exception) -> TemporalUnavailableError:
-    return TemporalUnavailableError(f"Temporal does not remove tasks: {error}")

@@ -18,7 +18,7 @@ from activities.removal import TaskRemoval
 from taskfish.errors import TemporalUnavailableError
 from taskfish.store.monitor_reads import Run
 from taskfish.store.service_settings import ServiceSettings
-from taskfish.temporal import RPC_TIMEOUT
+from taskfish.temporal import RPC_TIMEOUT, time_in_query
 
 REMOVE_ENDED_TASKS = "RemoveEndedTasks"
 """The workflow type that removes all: the API starts it by name."""
@@ -45,7 +45,7 @@ class EndedTasks(BaseModel):
     @property
     def query(self) -> str:
         """The visibility query for them."""
-        moment = self.ended_before.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        moment = time_in_query(self.ended_before)
         its = f" AND TaskSource = '{self.source}'" if self.source else ""
         ended = "ExecutionStatus != 'Running'"
         return f"{TASKS_QUERY} AND {ended} AND CloseTime < '{moment}'{its}"
@@ -82,7 +82,10 @@ class RetentionActivities:
             if options.kept_for is None:
                 return 0
             before = self._clock() - options.kept_for
-            return await self._remove(EndedTasks(ended_before=before))
+            removed = await self._remove(EndedTasks(ended_before=before))
+            async with heartbeating():
+                await self._removal.orphans(before)
+            return removed
 
     @activity.defn
     async def remove_ended(self, wanted: EndedTasks) -> int:

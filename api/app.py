@@ -35,6 +35,7 @@ from api import (
     southbound_events,
     subscription_actions,
     subscriptions,
+    subtasks,
     task_actions,
     task_monitors,
     task_service,
@@ -55,6 +56,7 @@ from api.logins import Logins
 from api.privileges import privileged
 from api.query_options import only_known_options
 from api.source_tokens import SourceTokens
+from api.step_reader import StepReader
 from api.task_limits import TaskLimits
 from api.task_list import TaskList
 from api.task_reader import TaskReader
@@ -100,6 +102,7 @@ PARTS = (
     aggregation_sources,
     task_service,
     tasks,
+    subtasks,
     task_actions,
     task_monitors,
     event_service,
@@ -193,6 +196,7 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         temporal=client,
         tasks=reader,
         task_list=TaskList(client, reader, event_log, Requests(store), store.keyring),
+        steps=StepReader(client, reader, event_log),
         event_log=event_log,
         starter=TaskStarter(client, settings.task_queue),
         task_limits=TaskLimits(client, settings),

@@ -5,11 +5,15 @@ The statuses are contracts.md 5's; DSP0266 12.2 for the rest.
 
 from fastapi.responses import Response
 
+from api.accepted_modes import accepted_response
 from api.authentication import User
 from api.errors import refuse
 from api.gateway import Gateway
 from api.monitor_expiry import monitor_is_there
 from api.privileges import require_owner_or
+from api.responses import GET
+from api.step_reader import StepView
+from api.subtask_resources import subtask_resource
 from api.task_commands import TaskCommands
 from api.task_resources import accepted_view, allowed_methods, monitor_of
 from api.task_view import TaskView
@@ -44,6 +48,42 @@ async def delete_monitor(
     return Response(status_code=204)
 
 
+def step_methods(step: StepView) -> tuple[str, ...]:
+    """Return the methods of a SubTask: with DELETE while its cancel is possible. What
+    has ended goes with its task only.
+    """
+    runs = step.task is not None and not step.task.state.ended
+    return allowed_methods(step.task) if step.task and runs else GET
+
+
+async def cancel_step(
+    gateway: Gateway, user: User, form: AcceptedForm, task: TaskView, step: StepView
+) -> Response:
+    """Cancel a step that runs, and it alone: 202, with its operation's monitor.
+
+    Raises 403 for another's, 405 for one that has not begun, has ended, or runs on.
+    """
+    require_owner_or(user, task.owner)
+    view, allowed = step.task, step_methods(step)
+    if view is None or view.state.ended:
+        name, is_planned = step.planned.name, view is None and not task.state.ended
+        said, how = f"The step {name} has ended.", "It is removed with its task."
+        if is_planned:
+            said = f"The step {name} has not begun: it cannot be cancelled alone."
+            how = "Cancel the task, or hold it before the step: Taskfish.PauseBefore."
+        headers = {"Allow": ", ".join(allowed)}
+        raise refuse("OperationNotAllowed", text=said, resolution=how, headers=headers)
+    _check_abortable(view, allowed)
+    if not view.is_cancelling:
+        await gateway.requests.add_end(user.name, task.id)
+        await TaskCommands(gateway.temporal, view).cancel(user.name)
+        step = await gateway.steps.read(task, step.planned.name) or step
+    resource = await subtask_resource(gateway, task, step)
+    response = accepted_response(form, task.id, monitor_of(task), resource)
+    response.headers["Allow"] = ", ".join(step_methods(step))
+    return response
+
+
 async def _cancel(
     gateway: Gateway, user: User, form: AcceptedForm, view: TaskView
 ) -> Response:
@@ -51,7 +91,16 @@ async def _cancel(
 
     Raises 405 if its source says that its task cannot be aborted.
     """
-    allowed = allowed_methods(view)
+    _check_abortable(view, allowed_methods(view))
+    if not view.is_cancelling:
+        await gateway.requests.add_end(user.name, view.id)
+        await TaskCommands(gateway.temporal, view).cancel(user.name)
+        view = await gateway.tasks.read(*view.run) or view
+    return await accepted_view(gateway, form, view)
+
+
+def _check_abortable(view: TaskView, allowed: tuple[str, ...]) -> None:
+    """Raise 405 if the source says that its task cannot be aborted."""
     if "DELETE" not in allowed:
         raise refuse(
             "OperationNotAllowed",
@@ -59,8 +108,3 @@ async def _cancel(
             resolution="Wait for its end, or have an administrator kill the task.",
             headers={"Allow": ", ".join(allowed)},
         )
-    if not view.is_cancelling:
-        await gateway.requests.add_end(user.name, view.id)
-        await TaskCommands(gateway.temporal, view).cancel(user.name)
-        view = await gateway.tasks.read(*view.run) or view
-    return await accepted_view(gateway, form, view)

@@ -10,6 +10,7 @@ from api.audit_trail import AuditTrail
 from api.event_streams import EventStreams
 from api.logins import Logins
 from api.source_tokens import SourceTokens
+from api.step_reader import StepReader
 from api.task_limits import TaskLimits
 from api.task_list import TaskList
 from api.task_reader import TaskReader
@@ -44,6 +45,7 @@ class Gateway:
     temporal: Client
     tasks: TaskReader
     task_list: TaskList
+    steps: StepReader
     event_log: EventLog
     starter: TaskStarter
     task_limits: TaskLimits

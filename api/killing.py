@@ -27,7 +27,7 @@ async def tell_of_kill(gateway: Gateway, view: TaskView, by: str) -> None:
         machines=view.labels.resources,
     )
     killing = Killing(by=by, percent=view.percent)
-    words = words_of_killed(view.id, request, view.labels, killing)
+    words = words_of_killed(view.id, request, view.labels, killing, view.plan)
     event = subject.changed(KILLED, words, datetime.now(UTC), view.percent)
     try:
         await gateway.event_log.append(event)

@@ -4,7 +4,13 @@ from dataclasses import dataclass
 
 from api.task_labels import TaskLabels
 from taskfish.redfish.messages import Message, task_message
+from taskfish.redfish.step_plan import PlanMemo
 from workflows.task import TaskMemo
+
+_STEPS = (
+    "Those of its steps that ran were told to end, and nothing that was done is undone."
+)
+_HOW_TO_UNDO = "Read its SubTasks, and undo by hand what is not wanted."
 
 
 @dataclass(frozen=True)
@@ -19,21 +25,29 @@ class Killing:
 
 
 def words_of_killed(
-    task_id: str, request: TaskMemo, labels: TaskLabels, killing: Killing
+    task_id: str,
+    request: TaskMemo,
+    labels: TaskLabels,
+    killing: Killing,
+    plan: PlanMemo | None = None,
 ) -> Message:
-    """Say who has killed a task, what its source may still do, and how to look."""
+    """Say who has killed a task, what its source may still do, and how to look; of a
+    multi-step operation, what becomes of its steps.
+    """
     if killing.words is not None and killing.words.resolution:
         return killing.words
     how = f"killed by {killing.by}" if killing.by else "terminated in Temporal"
+    what = _STEPS if plan is not None else _at_source(request, labels)
     said = task_message(
         "TaskAborted",
         task_id,
-        text=f"The task %1 was {how}. {_at_the_source(request, labels)}",
+        text=f"The task %1 was {how}. {what}",
     )
-    return said.model_copy(update={"resolution": _how_to_look(request, labels)})
+    look = _HOW_TO_UNDO if plan is not None else _how_to_look(request, labels)
+    return said.model_copy(update={"resolution": look})
 
 
-def _at_the_source(request: TaskMemo, labels: TaskLabels) -> str:
+def _at_source(request: TaskMemo, labels: TaskLabels) -> str:
     source = labels.source
     if labels.adds_source:
         return f"The source {source} may not have been added, or not whole."

@@ -15,7 +15,7 @@ from activities.memos import UNREADABLE
 from activities.progress import SUSPENDED_MEMO
 from api.last_words import Killing
 from api.task_labels import labels_of
-from api.task_reader import refusal_in
+from api.task_reader import plan_in, refusal_in
 from api.task_view import (
     OpenMemo,
     TaskView,
@@ -64,6 +64,7 @@ def _ended(run: WorkflowExecution, memo: Mapping[str, Any], told: Told) -> TaskV
         OutcomeMemo.model_validate(outcome) if outcome else None,
         killed,
         begun=told.started_at is not None or labels.plugin_task is not None,
+        plan=plan_in(memo),
     )
 
 
@@ -73,6 +74,7 @@ def _open(run: WorkflowExecution, memo: Mapping[str, Any], told: Told) -> TaskVi
         percent=max(memo.get(PERCENT_MEMO) or 0, told.percent),
         abort_refused=refusal_in(memo.get(ABORT_REFUSED_MEMO)),
         suspended=memo.get(SUSPENDED_MEMO),
+        plan=plan_in(memo),
     )
     deadline = None
     if told.started_at is not None and request.deadline is not None:

@@ -36,6 +36,7 @@ from taskfish.redfish.requests import (
     BiosBody,
     InsertMediaBody,
     NewSourceBody,
+    PauseBeforeBody,
     RequestBody,
     ResetBody,
     SimpleUpdateBody,
@@ -153,6 +154,10 @@ ROUTED: Operations = {
     TASK_SERVICE: {"PATCH": Operation(TaskServiceBody)},
     f"{TASK_SERVICE}/Actions/TaskService.DeleteAllCompletedTasks": {"POST": _ACTION},
     f"{TASKS}/{{task_id}}": {"DELETE": _REMOVED},
+    f"{TASKS}/{{task_id}}/SubTasks/{{step}}": {"DELETE": Operation(statuses=(202,))},
+    f"{TASKS}/{{task_id}}/Actions/Oem/Taskfish.PauseBefore": {
+        "POST": Operation(PauseBeforeBody, _NO_CONTENT)
+    },
     f"{TASKS}/{{task_id}}/Actions/Oem/Taskfish.Suspend": {"POST": _ACTION},
     f"{TASKS}/{{task_id}}/Actions/Oem/Taskfish.Resume": {"POST": _ACTION},
     f"{TASKS}/{{task_id}}/Actions/Oem/Taskfish.Kill": {"POST": _ACTION},

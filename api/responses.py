@@ -66,6 +66,16 @@ def task_uri(task_id: str) -> str:
     return f"{TASKS}/{task_id}"
 
 
+def subtasks_uri(task_id: str) -> str:
+    """Return the URI of the collection of a task's steps."""
+    return f"{task_uri(task_id)}/SubTasks"
+
+
+def subtask_uri(task_id: str, name: str) -> str:
+    """Return the URI of a step."""
+    return f"{subtasks_uri(task_id)}/{name}"
+
+
 def monitor_uri(task_id: str, run_id: str | None = None) -> str:
     """Return the URI of a task's monitor.
 

@@ -1,4 +1,4 @@
-"""The actions of a running Task: Taskfish.Suspend, Resume, SetTags and Kill."""
+"""The actions of a running Task: Suspend, Resume, PauseBefore, SetTags and Kill."""
 
 import asyncio
 import time
@@ -20,6 +20,7 @@ from api.task_access import visible_task
 from api.task_commands import TaskCommands
 from api.task_resources import (
     KILL,
+    PAUSE_BEFORE,
     RESUME,
     SET_TAGS,
     SUSPEND,
@@ -29,7 +30,7 @@ from api.task_resources import (
 )
 from api.task_view import TaskView
 from taskfish.errors import RequestRefusedError
-from taskfish.redfish.requests import TagsBody
+from taskfish.redfish.requests import PauseBeforeBody, TagsBody
 from taskfish.redfish.resources import ActionInfo
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.tags import MOST_TAGS
@@ -100,6 +101,40 @@ async def resume(
     return Response(status_code=204)
 
 
+@router.post(action_uri("{task_id}", PAUSE_BEFORE))
+async def pause_before(
+    task_id: str,
+    body: dict[str, JsonValue] = Depends(json_body),
+    user: User = Depends(authenticated),
+    gateway: Gateway = Depends(gateway_of),
+) -> Response:
+    """Have an operation wait for a Resume before it begins some of its steps: 204.
+
+    Raises 400 for a step that there is not, or that has begun, 409 for a task that has
+    ended.
+    """
+    steps = list(checked_action(PauseBeforeBody, body, PAUSE_BEFORE).steps)
+    view = await visible_task(gateway, user, task_id)
+    require_owner_or(user, view.owner)
+    _check_open(PAUSE_BEFORE, view)
+    _check_takes(PAUSE_BEFORE, view)
+    allowed = await _not_begun(gateway, view)
+    for step in steps:
+        if step not in allowed:
+            raise refuse(
+                "ActionParameterValueNotInList",
+                step,
+                "Steps",
+                PAUSE_BEFORE,
+                resolution=f"Choose of what has not begun: {', '.join(allowed)}."
+                if allowed
+                else "All steps have begun: suspend the task, or cancel it.",
+            )
+    if not await TaskCommands(gateway.temporal, view).pause_before(steps, user.name):
+        raise _ended(PAUSE_BEFORE, view)
+    return Response(status_code=204)
+
+
 @router.post(action_uri("{task_id}", SET_TAGS))
 async def set_tags(
     task_id: str,
@@ -154,17 +189,38 @@ async def action_info(
     """Return the ActionInfo of an action."""
     action = f"Taskfish.{verb}"
     uri = action_info_uri(task_id, action)
-    if action not in actions_of(await visible_task(gateway, user, task_id)):
+    view = await visible_task(gateway, user, task_id)
+    if action not in actions_of(view):
         raise refuse("ResourceMissingAtURI", uri)
+    parameters = _PARAMETERS.get(action, [])
+    if action == PAUSE_BEFORE:
+        parameters = [_steps_parameter(await _not_begun(gateway, view))]
     return resource_response(
         ActionInfo(
             odata_id=uri,
             odata_type=SCHEMA.odata_type("ActionInfo"),
             id=f"{verb}ActionInfo",
             name=f"{action} Action Info",
-            parameters=_PARAMETERS.get(action, []),
+            parameters=parameters,
         )
     )
+
+
+async def _not_begun(gateway: Gateway, view: TaskView) -> list[str]:
+    """Return the names of the steps that have not begun."""
+    names = view.plan.names if view.plan is not None else ()
+    begun = await gateway.steps.begun(view, names)
+    return [name for name in names if name not in begun]
+
+
+def _steps_parameter(allowed: Sequence[str]) -> dict[str, JsonValue]:
+    return {
+        "Name": "Steps",
+        "Required": True,
+        "DataType": "StringArray",
+        "ArraySizeMinimum": 1,
+        "AllowableValues": list(allowed),
+    }
 
 
 async def _shown(gateway: Gateway, view: TaskView, tags: Sequence[str]) -> None:
@@ -212,7 +268,7 @@ def _check_takes(action: str, view: TaskView) -> None:
 
 def _check_pausable(view: TaskView) -> None:
     """Raise 400 for a task that is with its source, which cannot pause it."""
-    if view.is_unsent or view.pausable:
+    if view.is_unsent or view.pausable or view.plan is not None:
         return
     source = view.labels.source
     raise refuse(
@@ -228,7 +284,7 @@ def _check_resumable(view: TaskView) -> None:
     """Raise 400 for a task that its source has paused by itself, and does not resume
     when it is told to.
     """
-    if view.pausable:
+    if view.pausable or view.plan is not None:
         return
     source, task = view.labels.source, view.labels.plugin_task
     raise refuse(

@@ -17,6 +17,7 @@ CANCEL_SIGNAL = "Cancel"
 SUSPEND_SIGNAL = "Suspend"
 RESUME_SIGNAL = "Resume"
 SET_TAGS_SIGNAL = "SetTags"
+PAUSE_BEFORE_SIGNAL = "PauseBefore"
 _CANCELLED = "cancelled through Redfish"
 _KILLED = "killed through Redfish"
 
@@ -56,6 +57,10 @@ class TaskCommands:
         """Ask it to show other tags."""
         return await self._signal(SET_TAGS_SIGNAL, tags)
 
+    async def pause_before(self, steps: list[str], by: str) -> bool:
+        """Ask it to hold before these steps."""
+        return await self._signal(PAUSE_BEFORE_SIGNAL, steps, by)
+
     async def kill(self, by: str) -> bool:
         """End it at once, whatever its source does; keep who did and how far it was."""
         return await _done(
@@ -64,8 +69,10 @@ class TaskCommands:
             )
         )
 
-    async def _signal(self, name: str, said: str | list[str]) -> bool:
-        return await _done(self._handle.signal(name, said, rpc_timeout=RPC_TIMEOUT))
+    async def _signal(self, name: str, *said: str | list[str]) -> bool:
+        return await _done(
+            self._handle.signal(name, args=said, rpc_timeout=RPC_TIMEOUT)
+        )
 
 
 async def _done(call: Awaitable[None]) -> bool:

@@ -29,7 +29,7 @@ _COMPLETION: TypeAdapter[Completion] = TypeAdapter(Completion)
 NOBODY_KNOWN = "somebody"
 """Who has asked to cancel a task whose history does not tell."""
 _ENDS = ("ended", "lost", "deadline_passed")
-_FIRST_STEPS = ("submit", "admit_source")
+_FIRST_STEPS = ("submit", "admit_source", "await_state")
 _LAST_EVENTS = 10
 _SOME_TIME_AGO = 50
 """Events in which somebody who has asked to cancel, or a sending, is looked for."""
@@ -87,10 +87,13 @@ class TaskHistory:
         return NOBODY_KNOWN if is_worked_on else SOMEBODY
 
     async def has_begun(self) -> bool:
-        """Say whether a run that its source has no task of had begun to send."""
+        """Say whether a run that its source has no task of had begun to send, or one
+        of its steps had.
+        """
         for event in await self._last(_SOME_TIME_AGO):
             scheduled = event.activity_task_scheduled_event_attributes
-            if scheduled.activity_type.name in _FIRST_STEPS:
+            is_of_step = "child_workflow" in (event.WhichOneof("attributes") or "")
+            if is_of_step or scheduled.activity_type.name in _FIRST_STEPS:
                 return True
         return False
 

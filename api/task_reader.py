@@ -1,7 +1,8 @@
 """Read tasks from Temporal, without a worker (D7)."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from pydantic import TypeAdapter
 from temporalio.client import (
@@ -35,6 +36,12 @@ from api.temporal_faults import (
 )
 from taskfish.errors import TaskGoneError
 from taskfish.redfish.messages import base_message
+from taskfish.redfish.step_plan import (
+    PLAN_MEMO,
+    PlanMemo,
+    step_workflow,
+    token_of_step,
+)
 from taskfish.redfish.task import Answer, TaskState
 from taskfish.redfish.verdicts import failed_answer
 from taskfish.temporal import PLUGIN_TASK, RPC_TIMEOUT, TASK_OPERATION
@@ -55,7 +62,7 @@ _UNTOLD = (TaskState.CANCELLED, TaskState.EXCEPTION)
 _IS_OPEN = "ExecutionStatus = 'Running'"
 _NO_REASON = "it gave no reason"
 """Why a source refuses in runs of an earlier version, which kept only that it did."""
-_WAITING_ACTIVITIES = ("await_completion", "await_turn", "await_reset")
+_WAITING_ACTIVITIES = ("await_completion", "await_turn", "await_reset", "await_state")
 
 
 class TaskReader:
@@ -68,23 +75,19 @@ class TaskReader:
         """Return the newest run of this Id, or that very run; None if it is no task."""
         if ":" in task_id:
             return None
-        handle = self._client.get_workflow_handle(task_id, run_id=run_id)
-        try:
-            description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
-        except TEMPORAL_FAULTS as error:
-            if says_no_such_run(error):
-                return None
-            raise unavailable(error) from error
-        attributes = description.typed_search_attributes
-        if description.parent_id or attributes.get(TASK_OPERATION) is None:
+        description = await self._described(task_id, run_id)
+        if description is None or description.parent_id:
             return None
-        try:
-            return await self._view(description)
-        except TaskGoneError:
-            return None
-        except UNREADABLE as error:
-            logger.warning("%s cannot be read: %r", task_id, error)
-            return unreadable_view(description)
+        return await self._seen(description)
+
+    async def read_step(self, task: TaskView, name: str) -> TaskView | None:
+        """Return a step of a multi-step operation; None if it has not begun.
+
+        What an earlier task with this Id has left behind is none of its steps.
+        """
+        description = await self._described(step_workflow(task.id, name))
+        view = None if description is None else await self._seen(description)
+        return view if view is not None and is_step_of(task, name, view) else None
 
     async def answer(self, view: TaskView) -> Answer:
         """Return the final answer of an ended task; raise `TaskGoneError` if it was
@@ -118,6 +121,29 @@ class TaskReader:
             raise unavailable(error) from error
         return False
 
+    async def _described(
+        self, workflow_id: str, run_id: str | None = None
+    ) -> WorkflowExecutionDescription | None:
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+        try:
+            return await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        except TEMPORAL_FAULTS as error:
+            if says_no_such_run(error):
+                return None
+            raise unavailable(error) from error
+
+    async def _seen(self, run: WorkflowExecutionDescription) -> TaskView | None:
+        """Return the view of a run; None if it is no task, or none any more."""
+        if run.typed_search_attributes.get(TASK_OPERATION) is None:
+            return None
+        try:
+            return await self._view(run)
+        except TaskGoneError:
+            return None
+        except UNREADABLE as error:
+            logger.warning("%s cannot be read: %r", run.id, error)
+            return unreadable_view(run)
+
     def _listed(self, query: str) -> AsyncIterator[WorkflowExecution]:
         return self._client.list_workflows(
             query, page_size=PAGE_SIZE, rpc_timeout=RPC_TIMEOUT
@@ -136,11 +162,14 @@ class TaskReader:
                 OutcomeMemo.model_validate(outcome) if outcome else None,
                 await history.killing() if terminated else None,
                 begun=await self._has_begun(run, history),
+                plan=plan_in(memo),
             )
         kept = OpenMemo(
             percent=memo.get(PERCENT_MEMO) or 0,
             abort_refused=refusal_in(memo.get(ABORT_REFUSED_MEMO)),
             suspended=memo.get(SUSPENDED_MEMO),
+            plan=plan_in(memo),
+            running=_running_steps(run),
         )
         progress = await self._progress(run, history)
         by = await history.cancelled_by() if is_cancel_requested(run) else None
@@ -178,6 +207,25 @@ def _failure_answer(view: TaskView, cause: BaseException) -> Answer:
     how = last.resolution if view.state is TaskState.KILLED else None
     message = base_message("OperationFailed", text=last.message, resolution=how)
     return failed_answer(message)
+
+
+def plan_in(memo: Mapping[str, Any]) -> PlanMemo | None:
+    """Return the plan in the memo of a multi-step operation."""
+    plan = memo.get(PLAN_MEMO)
+    return None if plan is None else PlanMemo.model_validate(plan)
+
+
+def is_step_of(task: TaskView, name: str, step: TaskView) -> bool:
+    """Say whether a workflow with a step's id was started by this very task."""
+    return step.request.token == token_of_step(task.request.token, name)
+
+
+def _running_steps(run: WorkflowExecutionDescription) -> tuple[str, ...]:
+    """Return the names of the steps under way, in the order of their starts."""
+    children = run.raw_description.pending_children
+    begun = sorted(children, key=lambda child: child.initiated_id)
+    its = step_workflow(run.id, "")
+    return tuple(child.workflow_id.removeprefix(its) for child in begun)
 
 
 def refusal_in(noted: str | bool | None) -> str:

@@ -9,7 +9,8 @@ from pydantic import JsonValue
 from api.accepted_modes import accepted_response
 from api.gateway import Gateway
 from api.monitor_expiry import monitors_there
-from api.responses import GET, monitor_uri, task_uri
+from api.responses import GET, monitor_uri, subtasks_uri, task_uri
+from api.roll_up import rolled_up
 from api.task_view import TaskView
 from taskfish.redfish.apply_time import MAINTENANCE_WINDOW, OPERATION_APPLY_TIME
 from taskfish.redfish.resources import (
@@ -20,6 +21,7 @@ from taskfish.redfish.resources import (
     TaskLinks,
     TaskOem,
     TaskPayload,
+    link,
     links,
 )
 from taskfish.redfish.schema import SCHEMA
@@ -30,6 +32,7 @@ from taskfish.store.service_settings import TaskServiceOptions
 
 SUSPEND, RESUME, KILL = "Taskfish.Suspend", "Taskfish.Resume", "Taskfish.Kill"
 SET_TAGS = "Taskfish.SetTags"
+PAUSE_BEFORE = "Taskfish.PauseBefore"
 
 
 async def task_resource(gateway: Gateway, view: TaskView) -> Task:
@@ -41,6 +44,7 @@ async def task_resource(gateway: Gateway, view: TaskView) -> Task:
 async def task_resources(gateway: Gateway, views: Sequence[TaskView]) -> list[Task]:
     """Return the Task resources of many views, without a query for each."""
     options = await gateway.service_settings.read()
+    views = await rolled_up(gateway.event_log, views)
     monitors = await monitors_there(gateway, views)
     return [_task(gateway, view, options, view.run in monitors) for view in views]
 
@@ -61,6 +65,7 @@ def _task(
         end_time=view.ended,
         percent_complete=view.percent,
         task_monitor=monitor_of(view) if has_monitor else None,
+        sub_tasks=None if view.plan is None else link(subtasks_uri(view.id)),
         hide_payload=hides_payload,
         payload=None if hides_payload or not view.request.method else _payload(view),
         messages=[message.to_json() for message in view.messages],
@@ -127,7 +132,11 @@ def actions_of(view: TaskView) -> tuple[str, ...]:
     ever do something for it.
     """
     of_all = (SET_TAGS, KILL)
-    return of_all if view.labels.adds_source else (SUSPEND, RESUME, *of_all)
+    if view.labels.adds_source:
+        return of_all
+    has_named_steps = view.plan is not None and view.plan.alike is None
+    of_steps = (PAUSE_BEFORE,) if has_named_steps else ()
+    return (SUSPEND, RESUME, *of_steps, *of_all)
 
 
 def _is_known_unabortable(view: TaskView) -> bool:

@@ -10,9 +10,11 @@ from temporalio.client import (
 )
 
 from activities.progress import Progress
+from api.composite_words import cancel_of_steps, words_of_steps
 from api.last_words import Killing, words_of_killed
 from api.task_labels import TaskLabels, labels_of
 from taskfish.redfish.messages import Message, base_message, task_message
+from taskfish.redfish.step_plan import PlanMemo
 from taskfish.redfish.task import Health, TaskState
 from taskfish.temporal import TASK_TARGET
 from workflows.task import OutcomeMemo, TaskMemo
@@ -50,7 +52,8 @@ class TaskView:
     it is being sent; None if nothing is known. `suspended` is who has suspended it,
     None if nobody has. `is_unsent`: nothing is under way to the source, so that it can
     still be held back. `closed` is when its workflow ended, from which on it is kept:
-    an adopted task may have ended before.
+    an adopted task may have ended before. A multi-step operation has a `plan`, and
+    `running` names its steps under way; of a listed one they are not known.
     """
 
     id: str
@@ -73,6 +76,8 @@ class TaskView:
     suspended: str | None = None
     is_unsent: bool = False
     closed: datetime | None = None
+    plan: PlanMemo | None = None
+    running: tuple[str, ...] = ()
 
     @property
     def owner(self) -> str:
@@ -92,6 +97,8 @@ class OpenMemo:
     percent: int = 0
     abort_refused: str = ""
     suspended: str | None = None
+    plan: PlanMemo | None = None
+    running: tuple[str, ...] = ()
 
 
 def is_cancel_requested(run: WorkflowExecutionDescription) -> bool:
@@ -118,6 +125,7 @@ def open_view(
     state = _open_state(labels, memo, progress, cancelling=cancelling)
     seen = progress or Progress(state=state)
     said = [*_started(run, begun=labels.may_have_been_sent), *seen.messages]
+    said += words_of_steps(run.id, memo.plan, memo.running, memo.percent)
     if state is TaskState.PENDING and not said and request.not_before is not None:
         said.append(_waits_until(run, request.not_before))
     why = _why_paused(state, labels, memo, seen)
@@ -128,6 +136,8 @@ def open_view(
     is_unsent = _is_unsent(run, labels)
     if cancelled_by is not None:
         what = _cancelling(memo.abort_refused, is_unsent=is_unsent)
+        if memo.plan is not None:
+            what = cancel_of_steps(state)
         text = f"{cancelled_by} has asked to cancel the task %1{what}"
         # The registry has a message for the end of a cancel only.
         said.append(
@@ -144,6 +154,8 @@ def open_view(
         pausable=seen.pausable,
         suspended=memo.suspended,
         is_unsent=is_unsent,
+        plan=memo.plan,
+        running=memo.running,
     )
 
 
@@ -171,6 +183,7 @@ def listed_open_view(
         abort_refused=memo.abort_refused,
         suspended=memo.suspended,
         is_unsent=not labels.may_have_been_sent,
+        plan=memo.plan,
     )
 
 
@@ -181,6 +194,7 @@ def ended_view(
     killing: Killing | None,
     *,
     begun: bool,
+    plan: PlanMemo | None = None,
 ) -> TaskView:
     """Return the view of an ended task: by its own words, or by its status if it had
     none left. `killing` says how it was terminated, `begun` whether it had started
@@ -198,7 +212,7 @@ def ended_view(
     elif state is TaskState.KILLED:
         killing = killing or Killing()
         percent = killing.percent
-        last_words = (words_of_killed(run.id, request, labels, killing),)
+        last_words = (words_of_killed(run.id, request, labels, killing, plan),)
     else:
         key = "TaskCancelled" if state is TaskState.CANCELLED else "TaskAborted"
         last_words = (task_message(key, run.id),)
@@ -210,6 +224,7 @@ def ended_view(
         percent=percent,
         messages=(*_started(run, begun=begun), *last_words),
         created=created,
+        plan=plan,
     )
 
 
@@ -254,9 +269,10 @@ def _open_state(
     """Return the state of a running task (D7's table).
 
     While the source has the task its own state counts, whoever has paused it, unless
-    it is being stopped.
+    it is being stopped. An operation that undoes its steps stops, also once cancelled.
     """
-    if cancelling:
+    is_undoing = memo.plan is not None and labels.state is TaskState.STOPPING
+    if cancelling and not is_undoing:
         return TaskState.CANCELLING
     if memo.suspended is not None and not labels.may_have_been_sent:
         return TaskState.SUSPENDED

@@ -6,7 +6,7 @@ types are clear text and hold nothing secret.
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
@@ -47,6 +47,11 @@ TASK_ENDED = SearchAttributeKey.for_datetime("TaskEnded")
 
 MAX_SEARCH_ATTRIBUTE = 255
 """PostgreSQL refuses more, SQLite does not: so it is enforced in our code."""
+
+
+def time_in_query(moment: datetime) -> str:
+    """Return a moment as visibility queries have it, between quotes."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def waiting_queue(task_queue: str) -> str:

@@ -51,7 +51,9 @@ def stopped_outcome(task_id: str, steps: Steps, cancelled_by: str) -> Outcome:
     somebody has cancelled it, or its time was over. It says what was undone.
     """
     failed = failures(task_id, steps)
-    if steps.has_failed:
+    if steps.refusal is not None:
+        outcome = failed_outcome(task_id, steps.refusal)
+    elif steps.has_failed:
         outcome = failed_outcome(task_id, failed_answer(*failed, status=500))
     elif steps.is_overdue:
         words = "The operation did not end within its time: its steps were ended."
@@ -100,7 +102,8 @@ def _told_of_undoing(task_id: str, steps: Steps) -> list[Message]:
             told.append(
                 base_message(
                     "OperationFailed",
-                    text=f"The step {name} could not be undone: {undoing.why}.",
+                    text=f"The step {name} could not be undone: "
+                    f"{undoing.why.rstrip('.')}.",
                     resolution="Undo it by hand, if it is not wanted.",
                 )
             )

@@ -20,12 +20,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows.composite_verdicts import ended_outcome, stopped_outcome
     from workflows.events import TaskEvents
     from workflows.machine_turn import MachineTurn
-    from workflows.orders import Orders
+    from workflows.orders import SOMEBODY, Orders
     from workflows.steps import Steps, StepsStoppedError
     from workflows.task import (
         PERCENT_MEMO,
         conclude,
-        is_cancel_requested,
         show,
     )
 
@@ -67,7 +66,7 @@ class CompositeOperation(Orders):
         super().__init__()
         self._state = TaskState.NEW
         self._steps: Steps | None = None
-        self._early_pauses: list[str] = []
+        self._early_pauses: list[tuple[list[str], str]] = []
 
     @staticmethod
     def plan(uri: str, parameters: Any) -> Plan:
@@ -91,12 +90,12 @@ class CompositeOperation(Orders):
         await steps.run_all()
 
     @workflow.signal(name="PauseBefore")
-    def pause_before(self, names: list[str]) -> None:
+    def pause_before(self, names: list[str], by: str = SOMEBODY) -> None:
         """Hold the operation before these steps, should they not have begun."""
         if self._steps is None:
-            self._early_pauses += names
+            self._early_pauses.append((names, by))
         else:
-            self._steps.pause_before(names)
+            self._steps.pause_before(names, by)
 
     @workflow.query(name="task")
     def task(self) -> dict[str, str]:
@@ -116,7 +115,9 @@ class CompositeOperation(Orders):
         plan = self.plan(owner_of_action(composite.uri), wanted)
         turn = MachineTurn(composite, self._show)
         steps = Steps(composite, plan, self, turn, self._show, self._tell)
-        steps.pause_before([*wanted.pause_before, *self._early_pauses])
+        steps.pause_before(wanted.pause_before, self._events.subject.owner)
+        for names, by in self._early_pauses:
+            steps.pause_before(names, by)
         self._steps = steps
         refusal = await turn.take()
         if refusal is not None:
@@ -128,7 +129,8 @@ class CompositeOperation(Orders):
 
     async def _carried_out(self, steps: Steps) -> Outcome:
         """Run the steps, and take back what is done where they do not all succeed."""
-        self._show(TaskState.RUNNING, "Begins.")
+        if not steps.must_stop:
+            self._show(TaskState.RUNNING, "Begins.")
         try:
             await self.carry_out(steps)
             await steps.settle()
@@ -139,9 +141,6 @@ class CompositeOperation(Orders):
 
     async def _take_back(self, steps: Steps) -> None:
         """End what runs, then undo what is done, the last first."""
-        if is_cancel_requested():
-            words = f"Cancelled by {self.cancelled_by}: ends what runs."
-            self._show(TaskState.CANCELLING, words)
         await steps.end_all()
         await steps.undo()
 

@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.event_log import EventLogActivities, TaskEnd
     from taskfish.redfish.events import Event
     from taskfish.redfish.task import Outcome, TaskState
-    from taskfish.redfish.task_events import TaskStory, TaskSubject
+    from taskfish.redfish.task_events import TaskStory, TaskSubject, is_told_of_id
     from taskfish.temporal import TASK_OWNER, TASK_RESOURCES
     from workflows import policies
     from workflows.task import finished
@@ -41,7 +41,7 @@ class TaskEvents:
             uri=uri,
             machines=tuple(attributes.get(TASK_RESOURCES) or ()),
         )
-        self._logs = logs and info.workflow_id.count(":") <= 1
+        self._logs = logs and is_told_of_id(info.workflow_id)
         state = TaskState.RUNNING if goes_on else TaskState.NEW
         self._story = TaskStory(self.subject, state)
         self._last: asyncio.Task[None] | None = None

@@ -44,6 +44,21 @@ class MachineTurn:
         self._has_come = True
         return None
 
+    async def take_at_once(self) -> None:
+        """Take the places whoever is there: what a cancel or a failure undoes passes,
+        as an abort does (D13), and later changes see it.
+        """
+        composite, turn = self._composite, self._composite.turn
+        if turn.systems and not self._has_come:
+            at_once = turn.model_copy(update={"waits": False})
+            seconds = composite.limits.heartbeat_timeout
+            await finished(
+                plugin_calls.await_turn(
+                    at_once, composite.token, composite.uri, seconds
+                )
+            )
+            self._has_come = True
+
     async def leave(self) -> None:
         """Give the places up; `take` takes them again, behind those who came since."""
         composite = self._composite

@@ -1,6 +1,5 @@
 """The child workflow of one step, by what its request is (contracts.md 1)."""
 
-import hashlib
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         name_operation,
     )
     from taskfish.redfish.resources import SIMPLE_UPDATE
+    from taskfish.redfish.step_plan import step_workflow, token_of_step
     from taskfish.redfish.steps import Step, StepRequest
     from taskfish.redfish.task import Answer, TaskState
     from taskfish.redfish.turn import Turn
@@ -117,12 +117,12 @@ def _priority() -> Priority:
 
 def step_id(name: str) -> str:
     """Return the workflow id of a step."""
-    return f"{workflow.info().workflow_id}:{name}"
+    return step_workflow(workflow.info().workflow_id, name)
 
 
 def step_token(composite: Composite, name: str) -> str:
     """Return what tells a step's start from all others, as a task's token does."""
-    return hashlib.sha256(f"{composite.token}:{name}".encode()).hexdigest()[:32]
+    return token_of_step(composite.token, name)
 
 
 def _input(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
@@ -57,7 +58,7 @@ with workflow.unsafe.imports_passed_through():
         step_id,
         step_token,
     )
-    from workflows.task import finished, is_cancel_requested, until
+    from workflows.task import finished, given_up, is_cancel_requested, until
 
 Show = Callable[[TaskState, str], None]
 Tell = Callable[[int], None]
@@ -148,7 +149,8 @@ class Steps:
         self._tell = tell
         self._records = {step.name: _Record(step) for step in steps_of(plan)}
         self._memo = planned(plan)
-        self._pauses = set[str]()
+        self._pauses: dict[str, str] = {}
+        self._is_pausing = False
         self._done: list[str] = []
         self._undone: dict[str, StepEnd] = {}
         self._held: list[str] = []
@@ -161,6 +163,8 @@ class Steps:
             )
         )
         self._first_begun: datetime | None = None
+        self._furthest = 0
+        self._refusal: Answer | None = None
         self._has_failed = False
         self._is_overdue = False
         self._is_stopping = False
@@ -186,6 +190,7 @@ class Steps:
         """
         await self._until_it_may(step)
         record = self._records.setdefault(step.name, _Record(step))
+        assert record.handle is None, f"the step {step.name} runs once"
         record.step = step
         await self._begin(record, step.request)
         if step.request.waits_for_reset and await self._is_held(record):
@@ -225,10 +230,12 @@ class Steps:
     async def undo(self) -> None:
         """Take back what is done, the last first; no cancel keeps it from that."""
         self._is_stopping = True
-        for name in reversed(self._done):
-            step = self._records[name].step
-            if step.undo is None:
-                continue
+        undone = [name for name in reversed(self._done) if self[name].undo is not None]
+        if undone:
+            await self._turn.take_at_once()
+        for name in undone:
+            step = self[name]
+            assert step.undo is not None, "only such steps are undone"
             self._show(TaskState.STOPPING, f"Undoes {name}.")
             undoing = Step.model_construct(
                 name=f"{UNDO}{name}", request=step.undo, seconds=None, undo=None
@@ -253,9 +260,9 @@ class Steps:
                 )
                 await finished(forgetting)
 
-    def pause_before(self, names: Sequence[str]) -> None:
+    def pause_before(self, names: Sequence[str], by: str) -> None:
         """Hold the operation before these steps, should they not have begun."""
-        self._pauses.update(names)
+        self._pauses.update(dict.fromkeys(names, by))
 
     @property
     def must_stop(self) -> bool:
@@ -266,6 +273,11 @@ class Steps:
     def has_failed(self) -> bool:
         """Whether a step has failed that the operation does not go on without."""
         return self._has_failed
+
+    @property
+    def refusal(self) -> Answer | None:
+        """What its client gets where, after a pause, its turn did not come again."""
+        return self._refusal
 
     @property
     def is_overdue(self) -> bool:
@@ -293,9 +305,13 @@ class Steps:
 
     @property
     def percent(self) -> int:
-        """Return the share of the steps that have ended."""
+        """Return the share of the steps that have ended; it never goes back, though
+        there may be more steps than were planned.
+        """
         steps = [each for each in self._records.values() if not each.is_undo]
-        return 100 * sum(each.end is not None for each in steps) // max(1, len(steps))
+        ended = sum(each.end is not None for each in steps)
+        self._furthest = max(self._furthest, 100 * ended // max(1, len(steps)))
+        return self._furthest
 
     @property
     def states(self) -> dict[str, TaskState]:
@@ -330,35 +346,46 @@ class Steps:
     async def _until_it_may(self, step: Step) -> None:
         """Wait for an operator, and for the steps that it refers to."""
         if step.name in self._pauses and not self.must_stop:
-            self._pauses.discard(step.name)
-            self._orders.suspend(f"the pause before {step.name}")
+            who = self._pauses.pop(step.name)
+            self._orders.suspend(f"{who}, before the step {step.name}")
         while self._orders.is_suspended and not self.must_stop:
             await self._pause(step)
+        for name in self._held.copy():
+            if name in step.request.refers_to and not self.must_stop:
+                await self._ended(self._records[name])
         if self.must_stop:
             raise StepsStoppedError
-        for name in self._held.copy():
-            if name in step.request.refers_to:
-                await self._ended(self._records[name])
 
     async def _pause(self, step: Step) -> None:
         """Wait until somebody resumes it. Once nothing runs it is shown as suspended,
-        and its machines are left to others until then.
+        its machines are left to others until then, and its time stands still. Of steps
+        that are to begin together one does that for all.
         """
+        if self._is_pausing:
+            await self._until(lambda: not self._is_pausing)
+            return
         orders, words = self._orders, f"Suspended by {self._orders.suspended_by}"
 
         def goes_on() -> bool:
             return not orders.is_suspended or self.must_stop
 
+        self._is_pausing = True
         if self._open:
-            self._show(TaskState.RUNNING, f"{words} before {step.name}.")
+            self._show(TaskState.RUNNING, f"{words}, once what runs has ended.")
             await self._until(lambda: goes_on() or not self._open)
         if not goes_on():
-            self._show(TaskState.SUSPENDED, f"{words} before {step.name}.")
+            since = workflow.now()
+            self._show(TaskState.SUSPENDED, f"{words}; {step.name} is next.")
             await self._turn.leave()
-            await self._until(goes_on)
-            if not self.must_stop and await self._turn.take() is not None:
-                self._has_failed = True
-        self._show(TaskState.RUNNING, f"Goes on with {step.name}.")
+            await until(goes_on)
+            if not self.must_stop:
+                self._refusal = await self._turn.take()
+                self._has_failed |= self._refusal is not None
+            if self._first_begun is not None:
+                self._first_begun += workflow.now() - since
+        self._is_pausing = False
+        if not self.must_stop:
+            self._show(TaskState.RUNNING, f"Goes on with {step.name}.")
 
     async def _begin(self, record: _Record, request: StepRequest) -> None:
         """Begin a step, or note why it cannot."""
@@ -443,17 +470,20 @@ class Steps:
         await self._until(lambda: waiting.done() or handle.done() or self.must_stop)
         if waiting.done() and not handle.done() and not self.must_stop:
             return True
-        waiting.cancel()
+        await given_up(waiting)
         return False
 
     async def _ended(self, record: _Record) -> StepEnd:
-        """Return how a step ended; raise `StepsStoppedError` where that ends all."""
+        """Return how a step ended; raise `StepsStoppedError` where that ends all.
+
+        Without a step that it goes on without it does so only if nobody has ended it.
+        """
         end = await self._awaited(record)
         if record.step.name in self._held:
             self._held.remove(record.step.name)
-        if not end.is_done and not record.step.goes_on:
-            self.fail()
-        return end
+        if end.is_done or (record.step.goes_on and not self.must_stop):
+            return end
+        self.fail()
 
     async def _awaited(self, record: _Record) -> StepEnd:
         """Wait for a step's end, and pass on to it what people ask of the operation."""
@@ -484,23 +514,25 @@ class Steps:
 
     async def _stop(self, handle: StepHandle) -> None:
         """Cancel what runs, in the name of whoever has cancelled the operation."""
-        who = self._orders.cancelled_by
-        if not is_cancel_requested():
-            who = "its operation, whose time is over"
-            if self._has_failed:
-                who = "its operation, of which another step has failed"
-        try:
-            await handle.signal("Cancel", who)
-        except FailureError:
-            return  # It has ended meanwhile.
+        if is_cancel_requested():
+            who, state = self._orders.cancelled_by, TaskState.CANCELLING
+        elif self._has_failed:
+            who = "its operation, of which another step has failed"
+            state = TaskState.STOPPING
+        else:
+            who, state = "its operation, whose time is over", TaskState.STOPPING
+        self._show(state, f"Ends what runs, for {who}.")
+        with suppress(FailureError):  # It may have ended meanwhile.
+            await finished(asyncio.ensure_future(handle.signal("Cancel", who)))
         handle.cancel()
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait until something is so, or the operation's time is over."""
-        left = self._left
-        await until(condition, left, "its deadline")
-        if left is not None and self._left == 0 and not condition():
-            self._is_overdue = True
+        while not condition():
+            left = self._left
+            await until(condition, left, "its deadline")
+            if left is not None and self._left == 0 and not condition():
+                self._is_overdue = True
 
     def _note_plan(self, step: PlannedStep) -> None:
         """Have a step that the plan does not have, or otherwise, in the memo."""

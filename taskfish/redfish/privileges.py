@@ -36,9 +36,11 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 }
 """The predefined roles and what each may (DSP0266, roles and privileges)."""
 
-_TASK = re.compile(rf"{ROOT}/TaskService/(Tasks|TaskMonitors)/[^/]+")
+_TASK = re.compile(
+    rf"{ROOT}/TaskService/((Tasks|TaskMonitors)/[^/]+|Tasks/[^/]+/SubTasks/[^/]+)"
+)
 _TASK_ACTION = re.compile(rf"({_TASK.pattern})/Actions/Oem/Taskfish\.(?P<action>\w+)")
-_OWNER_ACTIONS = ("Suspend", "Resume", "SetTags")
+_OWNER_ACTIONS = ("Suspend", "Resume", "PauseBefore", "SetTags")
 """What owners may do with their tasks; the routes ask who the owner is."""
 
 _TASKS_OF_MEMBER = re.compile(tasks_of(rf"{ROOT}/({'|'.join(WITH_TASKS)})/[^/]+"))

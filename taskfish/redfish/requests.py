@@ -258,6 +258,14 @@ class TagsBody(RequestBody):
     tags: Tags
 
 
+class PauseBeforeBody(RequestBody):
+    """Parameters of Taskfish.PauseBefore."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    steps: tuple[str, ...] = Field(min_length=1)
+
+
 class TaskServiceBody(RequestBody):
     """PATCH of the TaskService: minutes, seconds."""
 

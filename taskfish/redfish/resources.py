@@ -299,24 +299,32 @@ class TaskOem(RedfishModel):
     taskfish: TaskFacts
 
 
+class TaskAction(Action):
+    """An action of a Task, and where its parameters are described."""
+
+    action_info: str = Field(alias="@Redfish.ActionInfo")
+
+
 class TaskActions(RedfishModel):
     """Task.Actions."""
 
-    oem: dict[str, DescribedAction]
+    oem: dict[str, TaskAction]
 
 
 class Task(Resource):
     """Task v1.7.4.
 
-    One that is pending says for what it waits (DSP0266 7.12), as its request did.
+    One that is pending says for what it waits (DSP0266 7.12), as its request did; a
+    step that has not begun has no StartTime.
     """
 
     task_state: str
     task_status: str | None = None
-    start_time: datetime
+    start_time: datetime | None = None
     end_time: datetime | None = None
     percent_complete: int | None = None
     task_monitor: str | None = None
+    sub_tasks: Link | None = None
     hide_payload: bool
     payload: TaskPayload | None = None
     messages: list[dict[str, JsonValue]]

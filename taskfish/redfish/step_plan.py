@@ -1,5 +1,6 @@
 """The plan of a multi-step operation, as its task's memo has it for all readers."""
 
+import hashlib
 from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
@@ -9,6 +10,16 @@ from taskfish.redfish.packed import Names
 
 PLAN_MEMO = "plan"
 """The memo's key that it has."""
+
+
+def step_workflow(task_id: str, name: str) -> str:
+    """Return the workflow id of a step (contracts.md 1)."""
+    return f"{task_id}:{name}"
+
+
+def token_of_step(token: str, name: str) -> str:
+    """Return what tells a step's start from all others, as that of its task does."""
+    return hashlib.sha256(f"{token}:{name}".encode()).hexdigest()[:32]
 
 
 class PlannedStep(BaseModel):

@@ -91,9 +91,18 @@ class TaskSubject(BaseModel):
 
 
 def task_or_step_uri(workflow_id: str) -> str:
-    """Return the URI of the Task, or of the SubTask, that a workflow is."""
-    task_id, is_step, step = workflow_id.partition(":")
-    return f"{TASKS}/{task_id}/SubTasks/{step}" if is_step else f"{TASKS}/{task_id}"
+    """Return the URI of the Task, or of the SubTask, that a workflow is; there is none
+    of the steps of a step (Task v1.7.4 has one level).
+    """
+    task_id, *steps = workflow_id.split(":")
+    return f"{TASKS}/{task_id}/SubTasks/{steps[0]}" if steps else f"{TASKS}/{task_id}"
+
+
+def is_told_of_id(workflow_id: str) -> bool:
+    """Say whether there is a resource whose events a workflow's are: a Task, or the
+    SubTask of one. Of the steps of a step nobody is told.
+    """
+    return workflow_id.count(":") <= 1
 
 
 class TaskStory:

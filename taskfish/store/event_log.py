@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskfish.redfish.events import Event, LoggedEvent, TaskStep, events_were_lost
@@ -196,14 +196,32 @@ class EventLog:
                 told[run] = told[run].model_copy(update=update)
         return told
 
-    async def forget_outcome(self, task_id: str, run_id: str) -> None:
-        """Forget what a run has come to, which is removed and needs it no more."""
-        its = (events.c.task_id == task_id) & (events.c.run_id == run_id)
-        has_one = events.c.outcome.is_not(None)
+    async def percents_of(
+        self, task_ids: Iterable[str], since: datetime
+    ) -> dict[str, int]:
+        """Return how far each task is that was told of since a moment; 100 of one that
+        has ended, whatever came of it.
+        """
+        has_ended = events.c.step.in_((END, KILLED))
+        percent = case((has_ended, 100), else_=func.coalesce(events.c.percent, 0))
+        statement = (
+            select(events.c.task_id, func.max(percent).label("percent"))
+            .where(events.c.task_id.in_(list(task_ids)), events.c.at >= since)
+            .group_by(events.c.task_id)
+        )
+        async with self._store.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return {row.task_id: row.percent for row in rows}
+
+    async def forget_outcomes(self, runs: Iterable[Run]) -> None:
+        """Forget what runs have come to, which are removed and need it no more."""
+        its = (events.c.task_id == bindparam("its_id")) & (
+            events.c.run_id == bindparam("its_run")
+        )
+        forgetting = update(events).where(its, events.c.outcome.is_not(None))
+        rows = [{"its_id": task_id, "its_run": run_id} for task_id, run_id in runs]
         async with self._store.write() as connection:
-            await connection.execute(
-                update(events).where(its, has_one).values(outcome=None)
-            )
+            await connection.execute(forgetting.values(outcome=None), rows)
 
     async def prune(self, before: datetime, keep: int) -> None:
         """Forget events from before a moment, and all but the newest `keep`.

@@ -5,11 +5,22 @@ without one means that the request may have left and must never leave again.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
-from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from taskfish.store.database import Store
@@ -17,6 +28,7 @@ from taskfish.store.tables import journal
 
 ADOPTED = "adopted"
 """The run id in the rows of tasks that others started: their workflows run once."""
+_Parameters = dict[str, Any] | list[dict[str, Any]]
 _FORGOTTEN: JsonValue = {"kind": "forgotten"}
 """What stays of an answer."""
 
@@ -159,20 +171,32 @@ class Journal:
         """
         run_ids = (run_id, ADOPTED)
         its = (journal.c.workflow_id == workflow_id) & journal.c.run_id.in_(run_ids)
-        async with self._store.write() as connection:
-            await connection.execute(
-                update(journal).where(its).values(before=None, final=None)
-            )
-            await connection.execute(
-                update(journal)
-                .where(its & journal.c.answer.is_not(None))
-                .values(answer=self._seal(_FORGOTTEN))
-            )
+        await self._forget_answers(its, {})
+
+    async def forget_answers_until(self, ends: Mapping[str, datetime]) -> None:
+        """Forget the same of workflows that have ended, workflow id → end: of what
+        they had sent by then.
+        """
+        its = (journal.c.workflow_id == bindparam("its_id")) & (
+            journal.c.sent_at <= bindparam("its_end")
+        )
+        rows = [{"its_id": each, "its_end": end} for each, end in ends.items()]
+        await self._forget_answers(its, rows)
 
     async def prune(self, before: datetime) -> None:
         """Forget what was sent before a moment: nothing follows it any more."""
         async with self._store.write() as connection:
             await connection.execute(delete(journal).where(journal.c.sent_at < before))
+
+    async def _forget_answers(
+        self, its: ColumnElement[bool], parameters: _Parameters
+    ) -> None:
+        seen = update(journal).where(its).values(before=None, final=None)
+        answered = update(journal).where(its & journal.c.answer.is_not(None))
+        forgotten = answered.values(answer=self._seal(_FORGOTTEN))
+        async with self._store.write() as connection:
+            await connection.execute(seen, parameters)
+            await connection.execute(forgotten, parameters)
 
     async def _exists(self, condition: ColumnElement[bool]) -> bool:
         statement = select(journal.c.workflow_id).where(condition).limit(1)

@@ -139,7 +139,7 @@ async def test_forgotten_outcome_is_that_of_one_run(store: Store) -> None:
     log, other = EventLog(store), step(END, subject("night-2"))
     await log.end([step(END)], {"state": "Completed"})
     await log.end([other], {"state": "Cancelled"})
-    await log.forget_outcome("night-1", "r1")
+    await log.forget_outcomes([("night-1", "r1")])
     assert await log.end([step(END)], {}) is None
     assert await log.end([other], {}) == {"state": "Cancelled"}
 

@@ -1,0 +1,78 @@
+"""A gateway over a fleet of light machines, and what bulk operations are asked for."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from tests.fleet import Fleet, serving
+from tests.house import House, open_house
+
+SERVICE = "/redfish/v1/AggregationService"
+RESET = f"{SERVICE}/Actions/AggregationService.Reset"
+BOOT_ORDERS = f"{SERVICE}/Actions/AggregationService.SetDefaultBootOrder"
+AGGREGATES = f"{SERVICE}/Aggregates"
+SYSTEMS = "/redfish/v1/Systems"
+FLEET = "fleet"
+STEPS_A_RUN = 4
+"""So few that a dozen machines already need several runs."""
+
+
+@dataclass
+class FleetHouse:
+    """A gateway that has a fleet only."""
+
+    house: House
+    fleet: Fleet
+
+    async def reset(self, *names: str, **more: Any) -> httpx.Response:
+        """Ask for the reset of these machines, all if none; return the 202."""
+        headers = more.pop("headers", {})
+        body = reset_body(*(names or self.fleet.names)) | more
+        return await self.house.change("POST", RESET, body, **headers)
+
+    def is_idle(self) -> bool:
+        """Say whether no machine was reset more than once."""
+        return max(self.fleet.counts.values(), default=0) <= 1
+
+
+@asynccontextmanager
+async def fleet_house(
+    temporal: Client,
+    folder: Path,
+    key: SecretStr,
+    size: int = 12,
+    **settings: Any,
+) -> AsyncIterator[FleetHouse]:
+    """Open a gateway over a fleet of its own."""
+    fleet = Fleet(size)
+    values = {"bulk_steps_a_run": STEPS_A_RUN} | settings
+    async with (
+        serving(fleet) as url,
+        open_house(temporal, folder, key, **values) as house,
+    ):
+        more = {"MaxConcurrentRequests": 64}
+        added = await house.add_source(FLEET, url, "Redfish", "password", more)
+        assert added.status_code == 201, added.text
+        yield FleetHouse(house, fleet)
+
+
+def machine(name: str) -> str:
+    """Return the URI of a machine of the fleet."""
+    return f"{SYSTEMS}/{FLEET}.{name}"
+
+
+def references(*uris: str) -> list[dict[str, str]]:
+    """Return links to resources."""
+    return [{"@odata.id": uri} for uri in uris]
+
+
+def reset_body(*names: str) -> dict[str, Any]:
+    """Return the body that resets these machines of the fleet."""
+    uris = map(machine, names)
+    return {"ResetType": "ForceRestart", "TargetURIs": references(*uris)}

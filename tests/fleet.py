@@ -1,7 +1,8 @@
 """Many light machines behind one Redfish service, which counts what it carries out.
 
 The emulator has machines that can do everything; these can be reset, and there are
-thousands of them: `python -m tests.fleet 5000 9000` serves so many on a port.
+thousands of them: `python -m tests.fleet 2 500 50` serves two fleets of so many, whose
+resets take 2 seconds.
 """
 
 import asyncio
@@ -11,10 +12,10 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from taskfish.plugins.serving import Service, listen
 
@@ -41,7 +42,12 @@ class Fleet:
     began: dict[str, float] = field(default_factory=dict)
     most_at_once: int = 0
     _tasks: dict[int, tuple[str, float]] = field(default_factory=dict)
-    _numbers: Any = field(default_factory=lambda: itertools.count(1))
+    _numbers: ClassVar[Iterator[int]] = itertools.count(1)
+
+    @property
+    def running(self) -> int:
+        """How many resets are under way."""
+        return len(self._tasks)
 
     @property
     def names(self) -> list[str]:
@@ -146,18 +152,19 @@ class Fleet:
 
 
 @asynccontextmanager
-async def serving(fleet: Fleet, port: int = 0) -> AsyncIterator[str]:
-    """Serve a fleet while the context lasts; gives its URL."""
-    async with listen([Service(fleet, port, lambda: None)], "127.0.0.1") as (url,):
-        yield url
+async def serving(*fleets: Fleet) -> AsyncIterator[list[str]]:
+    """Serve fleets while the context lasts; gives their URLs."""
+    services = [Service(fleet, 0, lambda: None) for fleet in fleets]
+    async with listen(services, "127.0.0.1") as urls:
+        yield urls
 
 
-async def _main(size: int, port: int, seconds: float) -> None:
-    async with serving(Fleet(size, seconds), port) as url:
-        sys.stdout.write(f"{url}\n")
+async def _main(sizes: list[int], seconds: float) -> None:
+    async with serving(*(Fleet(size, seconds) for size in sizes)) as urls:
+        sys.stdout.write(f"{' '.join(urls)}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
+    asyncio.run(_main([int(size) for size in sys.argv[2:]], float(sys.argv[1])))

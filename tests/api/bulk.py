@@ -1,7 +1,7 @@
 """A gateway over a fleet of light machines, and what bulk operations are asked for."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,12 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 from temporalio.client import Client
+from temporalio.service import RPCError
 
+from tests.api.events import newest_events
 from tests.fleet import Fleet, serving
 from tests.house import House, open_house
+from tests.workflows.houses import until
 
 SERVICE = "/redfish/v1/AggregationService"
 RESET = f"{SERVICE}/Actions/AggregationService.Reset"
@@ -36,9 +39,39 @@ class FleetHouse:
         body = reset_body(*(names or self.fleet.names)) | more
         return await self.house.change("POST", RESET, body, **headers)
 
-    def is_idle(self) -> bool:
-        """Say whether no machine was reset more than once."""
-        return max(self.fleet.counts.values(), default=0) <= 1
+    async def runs(self, accepted: httpx.Response) -> list[str]:
+        """Return the runs of a task that Temporal lists."""
+        query = f"WorkflowId = '{accepted.json()['Id']}'"
+        return [run.run_id async for run in self.house.temporal.list_workflows(query)]
+
+    async def told(self, accepted: httpx.Response, key: str) -> int:
+        """Return how many events of a task have this message."""
+        found = await newest_events(self.house, 0)
+        return sum(
+            each.event.task is not None
+            and each.event.task.task_id == accepted.json()["Id"]
+            and each.event.message.message_id.endswith(f".{key}")
+            for each in found
+        )
+
+    async def until_percent(self, accepted: httpx.Response, percent: int) -> None:
+        """Wait until a task is so far."""
+
+        async def is_so_far() -> bool:
+            task = await self.house.task(accepted)
+            return bool(task["PercentComplete"] >= percent)
+
+        await until(is_so_far)
+
+    async def end_tasks(self) -> None:
+        """Terminate what runs."""
+        queue = self.house.settings.task_queue
+        query = f"TaskQueue = '{queue}' AND ExecutionStatus = 'Running'"
+        async for run in self.house.temporal.list_workflows(query):
+            if ":" not in run.id or run.id.count(":fleet."):
+                handle = self.house.temporal.get_workflow_handle(run.id)
+                with suppress(RPCError):
+                    await handle.terminate()
 
 
 @asynccontextmanager
@@ -53,7 +86,7 @@ async def fleet_house(
     fleet = Fleet(size)
     values = {"bulk_steps_a_run": STEPS_A_RUN} | settings
     async with (
-        serving(fleet) as url,
+        serving(fleet) as (url,),
         open_house(temporal, folder, key, **values) as house,
     ):
         more = {"MaxConcurrentRequests": 64}

@@ -78,16 +78,18 @@ class BulkOperation(Orders):
 
     def _go_on(self) -> None:
         """Go on as a new run; orders that come meanwhile keep this one from its end."""
-        memo = workflow.memo_value(TASK_MEMO, type_hint=TaskMemo)
-        if memo.began is None:
-            began = workflow.info().start_time
-            memo = memo.model_copy(update={"began": began})
-            workflow.upsert_memo({TASK_MEMO: memo})
+        info = workflow.info()
+        request = workflow.memo_value(TASK_MEMO, type_hint=TaskMemo)
+        began = request.began or info.workflow_start_time
+        request = request.model_copy(update={"began": began})
         turn = self._composite.turn.model_copy(update={"taken": True, "come": True})
         workflow.continue_as_new(
             self._composite.model_copy(
                 update={"carried": self._steps.carried, "turn": turn}
-            )
+            ),
+            # What was upserted would be as it was at the beginning.
+            memo={**workflow.memo(), TASK_MEMO: request},
+            search_attributes=info.typed_search_attributes,
         )
 
     async def _end(self, outcome: Outcome) -> Answer:

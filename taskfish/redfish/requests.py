@@ -327,7 +327,7 @@ def _message(kind: str, name: str, value: str, action: str | None) -> Message:
         return base_message("PropertyValueIncorrect", name, value, related=related)
     if kind == "literal_error":
         fault = "NotInList"
-    elif kind.startswith(("greater_than", "less_than", "too_long")):
+    elif kind.startswith(("greater_than", "less_than", "too_long", "too_short")):
         fault = "OutOfRange"
     elif kind.startswith("string_") and kind != "string_type":
         fault = "FormatError"

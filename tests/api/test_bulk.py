@@ -63,9 +63,13 @@ async def test_all_machines_are_reset_once_by_one_task(fleet: FleetHouse) -> Non
 
 
 async def test_later_runs_are_the_same_task(fleet: FleetHouse) -> None:
-    headers = {"Task-Id": "all-of-them"}
-    accepted = await fleet.reset(headers=headers)
-    await fleet.house.ended(accepted)
+    headers = {"Task-Id": "all-of-them", "Task-Tags": "night"}
+    accepted = await fleet.reset(headers=headers, BatchSize=4)
+    other = {"Tags": ["rack7"]}
+    uri = f"{accepted.json()['@odata.id']}/Actions/Oem/Taskfish.SetTags"
+    assert (await fleet.house.client.post(uri, json=other)).status_code == 204
+    task = await fleet.house.ended(accepted)
+    assert task["Oem"]["Taskfish"]["Tags"] == ["rack7"]
     assert len(await fleet.runs(accepted)) == 3
     assert (await fleet.house.final(accepted)).status_code == 204
     assert await fleet.told(accepted, "TaskStarted") == 1

@@ -1,6 +1,6 @@
 """A gateway over a fleet of light machines, and what bulk operations are asked for."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +8,15 @@ from typing import Any
 
 import httpx
 from pydantic import SecretStr
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
+from api.task_reader import TaskReader
+from api.task_view import TaskView
 from tests.api.events import newest_events
 from tests.fleet import Fleet, serving
 from tests.house import House, open_house
-from tests.workflows.houses import until
+from tests.workflows.houses import event_names, history_of, until
 
 SERVICE = "/redfish/v1/AggregationService"
 RESET = f"{SERVICE}/Actions/AggregationService.Reset"
@@ -43,6 +45,41 @@ class FleetHouse:
         """Return the runs of a task that Temporal lists."""
         query = f"WorkflowId = '{accepted.json()['Id']}'"
         return [run.run_id async for run in self.house.temporal.list_workflows(query)]
+
+    async def has_gone_on(self, accepted: httpx.Response) -> bool:
+        """Say whether a task has gone on as a new run."""
+        handle = self.house.temporal.get_workflow_handle(accepted.json()["Id"])
+        info = (await handle.describe()).raw_description.workflow_execution_info
+        return info.first_run_id not in ("", info.execution.run_id)
+
+    async def waits_for_timer(self, accepted: httpx.Response) -> bool:
+        """Say whether the delay between two batches has begun."""
+        return "TIMER_STARTED" in event_names(await history_of(self.house, accepted))
+
+    async def until_followed(
+        self, accepted: httpx.Response, names: Iterable[str]
+    ) -> None:
+        """Wait until the steps on these machines are at their sources, and known."""
+        for name in names:
+            step = f"{accepted.json()['Id']}:{FLEET}.{name}"
+            handle = self.house.temporal.get_workflow_handle(step)
+
+            async def is_followed(run: WorkflowHandle[Any, Any] = handle) -> bool:
+                pending = (await run.describe()).raw_description.pending_activities
+                return any(
+                    each.activity_type.name == "await_completion"
+                    and each.HasField("last_started_time")
+                    for each in pending
+                )
+
+            await until(is_followed)
+
+    async def view(self, accepted: httpx.Response) -> TaskView:
+        """Return what the API reads of a task now."""
+        reader = TaskReader(self.house.temporal)
+        view = await reader.read(accepted.json()["Id"])
+        assert view is not None, "it has been removed"
+        return view
 
     async def told(self, accepted: httpx.Response, key: str) -> int:
         """Return how many events of a task have this message."""

@@ -103,7 +103,7 @@ async def measure(house: House, worker: WorkerChild, machines: int) -> None:
     accepted = await house.change("POST", RESET, body)
     say(f"{machines} machines accepted in {time.perf_counter() - began:.2f} s")
     ending = asyncio.create_task(ended(house, accepted))
-    beside = []
+    beside: list[float] = []
     while not ending.done():
         beside.append(await single(other, len(beside) % SINGLES))
     task = await ending

@@ -66,6 +66,8 @@ STATUS = {
     "not_sent_first": "COMPLETED",
     "task_forgotten": "FAILED",
     "outcome_unknown": "FAILED",
+    "bulk_goes_on": "COMPLETED",
+    "bulk_cancelled": "CANCELED",
     "source_added": "COMPLETED",
     "source_refused": "FAILED",
     "source_cancelled": "CANCELED",

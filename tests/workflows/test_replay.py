@@ -89,9 +89,11 @@ STATUS = {
 
 
 def history(name: str) -> WorkflowHistory:
-    """Return a recorded history."""
+    """Return a recorded history, with its workflow id: those of steps begin with it."""
     text = (HISTORIES / f"{name}.json").read_text()
-    return WorkflowHistory.from_json(name, text)
+    first = WorkflowHistory.from_json(name, text).events[0]
+    started = first.workflow_execution_started_event_attributes
+    return WorkflowHistory.from_json(started.workflow_id or name, text)
 
 
 async def replayed(

@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo dev test chaos bench-tasks bench-events conformance check clean
+.PHONY: setup demo dev test chaos bench-tasks bench-events bench-bulk conformance check clean
 
 setup: .venv/.complete
 
@@ -36,6 +36,10 @@ conformance: setup
 bench-events: setup
 	$(BIN)/python -m tests.bench.events
 	$(BIN)/python -m tests.bench.detection
+
+# What one user's many resets cost another: BENCH is the number of machines.
+bench-bulk: setup
+	$(BIN)/python -m tests.bench.bulk $(BENCH)
 
 check: setup
 	$(BIN)/ruff format --check

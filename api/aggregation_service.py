@@ -1,12 +1,35 @@
 """/redfish/v1/AggregationService: the service, and how sources are spoken to."""
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
+from pydantic import JsonValue
 
+from api.accepted_modes import accepted_form
+from api.aggregates import described
 from api.aggregation_sources import source_uri
+from api.authentication import User, authenticated
+from api.bodies import json_body
+from api.bulk import (
+    BOOT_ORDER,
+    RESETS,
+    Batches,
+    BulkRequest,
+    answer_bulk,
+    plan_of_machines,
+)
+from api.checked_bodies import checked_action
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
+from api.request_headers import TaskWishes, task_wishes
 from api.responses import resource_response
+from taskfish.redfish.aggregate_requests import BootOrders, MachinesReset
+from taskfish.redfish.aggregate_resources import (
+    AGGREGATES,
+    BOOT_ORDERS,
+    RESET_MACHINES,
+    SERVICE_ACTIONS,
+)
+from taskfish.redfish.operations import OperationName
 from taskfish.redfish.resources import (
     AGGREGATION_SERVICE,
     AGGREGATION_SOURCES,
@@ -16,13 +39,16 @@ from taskfish.redfish.resources import (
     ConnectionMethodResource,
     Status,
     collection,
+    described_actions,
     link,
     links,
 )
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.sources import ConnectionMethod
+from taskfish.store.accounts import AcceptedForm
 
 router = APIRouter()
+ACTIONS = f"{AGGREGATION_SERVICE}/Actions"
 GET = ["GET", "HEAD"]
 
 
@@ -37,10 +63,91 @@ async def aggregation_service() -> Response:
             name="Aggregation Service",
             service_enabled=True,
             status=Status(),
+            aggregates=link(AGGREGATES),
             aggregation_sources=link(AGGREGATION_SOURCES),
             connection_methods=link(CONNECTION_METHODS),
+            actions=described_actions(AGGREGATION_SERVICE, SERVICE_ACTIONS),
         )
     )
+
+
+@router.post(f"{ACTIONS}/{RESET_MACHINES}")
+async def reset_machines(
+    request: Request,
+    body: dict[str, JsonValue] = Depends(json_body),
+    user: User = Depends(authenticated),
+    wishes: TaskWishes = Depends(task_wishes),
+    form: AcceptedForm = Depends(accepted_form),
+    gateway: Gateway = Depends(gateway_of),
+) -> Response:
+    """Reset systems, chassis and managers as one task, each as a step of it."""
+    wanted = checked_action(MachinesReset, body, RESET_MACHINES)
+    inside: dict[str, JsonValue] = (
+        {"ResetType": wanted.reset_type} if wanted.reset_type else {}
+    )
+    asked = BulkRequest(
+        operation=_named(RESET_MACHINES),
+        uri=f"{ACTIONS}/{RESET_MACHINES}",
+        body=body,
+        plan=lambda: plan_of_machines(
+            gateway,
+            user,
+            (each.odata_id for each in wanted.target_uris),
+            RESETS,
+            inside,
+            parameter="TargetURIs",
+            action=RESET_MACHINES,
+        ),
+        batches=Batches(wanted.batch_size, wanted.delay),
+    )
+    return await answer_bulk(request, gateway, user, form, wishes, asked)
+
+
+@router.post(f"{ACTIONS}/{BOOT_ORDERS}")
+async def set_default_boot_orders(
+    request: Request,
+    body: dict[str, JsonValue] = Depends(json_body),
+    user: User = Depends(authenticated),
+    wishes: TaskWishes = Depends(task_wishes),
+    form: AcceptedForm = Depends(accepted_form),
+    gateway: Gateway = Depends(gateway_of),
+) -> Response:
+    """Give systems their default boot order, as one task."""
+    wanted = checked_action(BootOrders, body, BOOT_ORDERS)
+    asked = BulkRequest(
+        operation=_named(BOOT_ORDERS),
+        uri=f"{ACTIONS}/{BOOT_ORDERS}",
+        body=body,
+        plan=lambda: plan_of_machines(
+            gateway,
+            user,
+            (each.odata_id for each in wanted.systems),
+            BOOT_ORDER,
+            {},
+            parameter="Systems",
+            action=BOOT_ORDERS,
+        ),
+    )
+    return await answer_bulk(request, gateway, user, form, wishes, asked)
+
+
+async def action_info(request: Request) -> Response:
+    """Return which parameters an action takes."""
+    uri: str = request.scope["path"]
+    name = f"AggregationService.{uri.rpartition('/')[2].removesuffix('ActionInfo')}"
+    return resource_response(described(uri, name))
+
+
+for _action in SERVICE_ACTIONS:
+    router.add_api_route(
+        f"{AGGREGATION_SERVICE}/{_action.partition('.')[2]}ActionInfo",
+        action_info,
+        methods=GET,
+    )
+
+
+def _named(action: str) -> OperationName:
+    return OperationName(action, "AggregationService", "AggregationService")
 
 
 @router.api_route(CONNECTION_METHODS, methods=GET)

@@ -15,6 +15,7 @@ from api import (
     account_service,
     accounts,
     aggregated,
+    aggregates,
     aggregation_service,
     aggregation_sources,
     codec,
@@ -68,6 +69,7 @@ from taskfish.plugins.redfish import client as redfish
 from taskfish.redfish.sources import ConnectionMethod
 from taskfish.settings import Settings
 from taskfish.store.accounts import Accounts, AccountSettings
+from taskfish.store.aggregates import Aggregates
 from taskfish.store.audit import AuditLog
 from taskfish.store.database import Store
 from taskfish.store.event_log import EventLog
@@ -95,6 +97,7 @@ PARTS = (
     accounts,
     session_service,
     sessions,
+    aggregates,
     aggregation_service,
     aggregation_sources,
     task_service,
@@ -200,6 +203,7 @@ def open_gateway(settings: Settings, store: Store, client: Client) -> Gateway:
         connections=Connections(sources, adapters, settings, CALLS_SHARE),
         sources=sources,
         inventory=Inventory(store),
+        aggregates=Aggregates(store),
         secret_bodies=SecretBodies(store),
         requests=Requests(store),
         turns=Turns(store),

@@ -100,10 +100,9 @@ async def _systems_of(gateway: Gateway, request: ChangeRequest) -> tuple[str, ..
     members = (request.member,) if request.member else request.targets
     systems = {each.uri for each in members if each.collection == "Systems"}
     others = {each.source for each in members if each.collection != "Systems"}
-    for source in others if members else {request.source}:
-        names = await gateway.inventory.systems_of(source)
-        systems |= {f"{ROOT}/Systems/{name}" for name in names}
-    return tuple(sorted(systems))
+    sources = others if members else {request.source}
+    names = await gateway.inventory.systems_of_all(sources)
+    return tuple(sorted(systems | {f"{ROOT}/Systems/{name}" for name in names}))
 
 
 async def _refuse_behind(

@@ -18,6 +18,7 @@ from api.task_starter import TaskStarter
 from taskfish.plugins.connections import Connections
 from taskfish.settings import Settings
 from taskfish.store.accounts import Accounts, AccountSettings
+from taskfish.store.aggregates import Aggregates
 from taskfish.store.audit import AuditLog
 from taskfish.store.event_log import EventLog
 from taskfish.store.event_service import EventServiceSettings
@@ -51,6 +52,7 @@ class Gateway:
     connections: Connections
     sources: Sources
     inventory: Inventory
+    aggregates: Aggregates
     secret_bodies: SecretBodies
     requests: Requests
     turns: Turns

@@ -14,6 +14,22 @@ from taskfish.redfish.account_requests import (
     NewAccountBody,
 )
 from taskfish.redfish.account_resources import ACCOUNT_SERVICE, ACCOUNTS
+from taskfish.redfish.aggregate_requests import (
+    AggregateReset,
+    BootOrders,
+    Elements,
+    MachinesReset,
+    NewAggregate,
+)
+from taskfish.redfish.aggregate_resources import (
+    ADD_ELEMENTS,
+    AGGREGATES,
+    BOOT_ORDER_OF_AGGREGATE,
+    BOOT_ORDERS,
+    REMOVE_ELEMENTS,
+    RESET_AGGREGATE,
+    RESET_MACHINES,
+)
 from taskfish.redfish.event_requests import (
     EventServiceChange,
     NewSubscriptionBody,
@@ -48,6 +64,7 @@ from taskfish.redfish.requests import (
     VolumeBody,
 )
 from taskfish.redfish.resources import (
+    AGGREGATION_SERVICE,
     AGGREGATION_SOURCES,
     SIMPLE_UPDATE,
     TASK_MONITORS,
@@ -105,6 +122,7 @@ _BY_METHOD = {
 }
 _SYSTEM = f"{ROOT}/Systems/{{member}}"
 _MEDIA = f"{ROOT}/Managers/{{member}}/VirtualMedia/{{media}}/Actions"
+_AGGREGATE = f"{AGGREGATES}/{{aggregate_id}}"
 _SUBSCRIPTION = f"{SUBSCRIPTIONS}/{{subscription_id}}"
 _VOLUMES = f"{_SYSTEM}/Storage/{{storage}}/Volumes"
 
@@ -131,6 +149,20 @@ ROUTED: Operations = {
         "PATCH": Operation(AccountChange),
         "DELETE": Operation(statuses=_NO_CONTENT),
     },
+    AGGREGATES: {"POST": Operation(NewAggregate, (201,))},
+    _AGGREGATE: {"DELETE": Operation(statuses=_NO_CONTENT)},
+    f"{_AGGREGATE}/Actions/{ADD_ELEMENTS}": {"POST": Operation(Elements, _NO_CONTENT)},
+    f"{_AGGREGATE}/Actions/{REMOVE_ELEMENTS}": {
+        "POST": Operation(Elements, _NO_CONTENT)
+    },
+    f"{_AGGREGATE}/Actions/{RESET_AGGREGATE}": {"POST": _changed_by(AggregateReset)},
+    f"{_AGGREGATE}/Actions/{BOOT_ORDER_OF_AGGREGATE}": {
+        "POST": _changed_by(NoParameters)
+    },
+    f"{AGGREGATION_SERVICE}/Actions/{RESET_MACHINES}": {
+        "POST": _changed_by(MachinesReset)
+    },
+    f"{AGGREGATION_SERVICE}/Actions/{BOOT_ORDERS}": {"POST": _changed_by(BootOrders)},
     AGGREGATION_SOURCES: {"POST": _changed_by(NewSourceBody)},
     f"{AGGREGATION_SOURCES}/{{source_id}}": {
         "PATCH": Operation(SourceChange),

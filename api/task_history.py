@@ -48,6 +48,13 @@ class TaskHistory:
         self._client = client
         self._run = run
 
+    async def next_run(self) -> str | None:
+        """Return the run that a task has gone on as, None if it has not."""
+        for event in await self._last(1):
+            gone_on = event.workflow_execution_continued_as_new_event_attributes
+            return gone_on.new_execution_run_id or None
+        return None
+
     async def last_report(self) -> Progress | None:
         """Return what the waiting activity has found when its workflow did not yet
         take note of it: else the percent would go back until a worker does.

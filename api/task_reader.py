@@ -59,6 +59,7 @@ logger = logging.getLogger(__name__)
 PAGE_SIZE = 1000
 _UNTOLD = (TaskState.CANCELLED, TaskState.EXCEPTION)
 """Last states that do not tell whether a task had started before."""
+_GONE_ON = WorkflowExecutionStatus.CONTINUED_AS_NEW
 _IS_OPEN = "ExecutionStatus = 'Running'"
 _NO_REASON = "it gave no reason"
 """Why a source refuses in runs of an earlier version, which kept only that it did."""
@@ -72,10 +73,14 @@ class TaskReader:
         self._client = client
 
     async def read(self, task_id: str, run_id: str | None = None) -> TaskView | None:
-        """Return the newest run of this Id, or that very run; None if it is no task."""
+        """Return the newest run of this Id, or that very run; None if it is no task.
+
+        One that has gone on as a new run (continue-as-new) is that.
+        """
         if ":" in task_id:
             return None
         description = await self._described(task_id, run_id)
+        description = description and await self._last_of(description)
         if description is None or description.parent_id:
             return None
         return await self._seen(description)
@@ -131,6 +136,19 @@ class TaskReader:
             if says_no_such_run(error):
                 return None
             raise unavailable(error) from error
+
+    async def _last_of(
+        self, run: WorkflowExecutionDescription
+    ) -> WorkflowExecutionDescription | None:
+        """Return the run that a task has gone on as; None for one that is no more."""
+        found: WorkflowExecutionDescription | None = run
+        while found is not None and found.status is _GONE_ON:
+            try:
+                following = await TaskHistory(self._client, found).next_run()
+            except TaskGoneError:
+                return None
+            found = following and await self._described(run.id, following) or None
+        return found
 
     async def _seen(self, run: WorkflowExecutionDescription) -> TaskView | None:
         """Return the view of a run; None if it is no task, or none any more."""

@@ -174,10 +174,12 @@ def _waits_for(view: TaskView, annotation: str) -> JsonValue:
 
 
 def _hides_payload(gateway: Gateway, view: TaskView) -> bool:
-    """Say whether the request is not to be shown, even with its secrets masked."""
+    """Say whether the request is not to be shown, even with its secrets masked; one
+    that is too long is not kept.
+    """
     wanted = gateway.settings.hide_payload
     has_secret = wanted == "secrets" and is_masked(view.request.body)
-    return wanted == "always" or has_secret
+    return wanted == "always" or has_secret or view.request.is_long
 
 
 def _payload(view: TaskView) -> TaskPayload:

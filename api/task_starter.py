@@ -61,7 +61,8 @@ class Start:
     """One task to be started: its Id, what it does, for whom, on what.
 
     `memo.token` is this one start: repeated, it gives the same run. `machines` are the
-    URIs of the members that it touches; `plan` the steps of a multi-step operation.
+    URIs of the members that it touches; `plan` the steps of a multi-step operation,
+    whose `workflow_type` is the operation's name if not given.
     """
 
     task_id: str
@@ -75,6 +76,7 @@ class Start:
     tags: tuple[str, ...] = ()
     machines: tuple[str, ...] = ()
     plan: PlanMemo | None = None
+    workflow_type: str = ""
 
 
 class TaskStarter:
@@ -184,7 +186,7 @@ class TaskStarter:
             memo=Memo(fields=await self._memo(start)),
             user_metadata=UserMetadata(summary=await self._payload(start.summary)),
         )
-        request.workflow_type.name = start.operation.name
+        request.workflow_type.name = start.workflow_type or start.operation.name
         request.task_queue.name = self._task_queue
         request.input.payloads.extend(await converter.encode([start.input]))
         encode_search_attributes(_search_attributes(start), request.search_attributes)

@@ -1,13 +1,17 @@
 """/redfish/v1/UpdateService: the gateway's own, over the sources' firmware."""
 
+from collections import defaultdict
+from functools import partial
+
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import JsonValue
 
 from api.accepted_modes import accepted_form
-from api.aggregated import member_at
+from api.apply_times import apply_time_of
 from api.authentication import User, authenticated
 from api.bodies import json_body
+from api.bulk import BulkPlan, BulkRequest, answer_bulk
 from api.change_request import ChangeRequest
 from api.changes import answer_change
 from api.errors import refuse
@@ -17,9 +21,12 @@ from api.privileges import require_for
 from api.request_headers import TaskWishes, task_wishes
 from api.responses import resource_response
 from taskfish.errors import RequestRefusedError
+from taskfish.redfish.apply_time import OPERATION_APPLY_TIME, needs_window
 from taskfish.redfish.apply_time_support import apply_time_support
+from taskfish.redfish.bulk import SIMPLE_UPDATE_MANY, Bulk, planned_bulk
 from taskfish.redfish.inventory import Member
-from taskfish.redfish.links import ROOT
+from taskfish.redfish.links import ROOT, member_of
+from taskfish.redfish.operations import name_operation
 from taskfish.redfish.requests import check_body
 from taskfish.redfish.resources import (
     SIMPLE_UPDATE,
@@ -30,6 +37,7 @@ from taskfish.redfish.resources import (
     link,
 )
 from taskfish.redfish.schema import SCHEMA
+from taskfish.redfish.secrecy import masked
 from taskfish.store.accounts import AcceptedForm
 
 ACTION = "UpdateService.SimpleUpdate"
@@ -67,7 +75,8 @@ async def simple_update(
     form: AcceptedForm = Depends(accepted_form),
     gateway: Gateway = Depends(gateway_of),
 ) -> Response:
-    """Start an update of the source that the Targets belong to, as a task.
+    """Start an update of the source that the Targets belong to, as a task; of several
+    sources a step each.
 
     Without Targets only where there is one source: the schema means "all". The source
     decides then what it updates, which may be its BMC.
@@ -76,7 +85,17 @@ async def simple_update(
     if problems:
         raise RequestRefusedError(*problems)
     targets = await _members_at(gateway, user, body.get("Targets"))
-    source = _source_of(targets) if targets else await _only_source(gateway, user)
+    sources = {member.source for member in targets}
+    if len(sources) > 1:
+        asked = BulkRequest(
+            operation=name_operation("POST", SIMPLE_UPDATE),
+            uri=SIMPLE_UPDATE,
+            body=body,
+            plan=partial(_plan, gateway, user, wishes, body, targets),
+            workflow_type=SIMPLE_UPDATE_MANY,
+        )
+        return await answer_bulk(request, gateway, user, form, wishes, asked)
+    source = sources.pop() if targets else await _only_source(gateway, user)
     change = ChangeRequest(
         method="POST",
         uri=SIMPLE_UPDATE,
@@ -92,26 +111,66 @@ async def simple_update(
 async def _members_at(
     gateway: Gateway, user: User, uris: JsonValue
 ) -> tuple[Member, ...]:
-    """Return the members that the Targets lie in.
+    """Return the members that the Targets lie in, one for each.
 
     Raises 404 for an unknown one, 403 for one that the user may not change.
     """
     listed = [str(uri) for uri in uris] if isinstance(uris, list) else []
     for uri in listed:
         require_for(user, "POST", uri)
-    return tuple([await member_at(gateway, uri) for uri in listed])
+    places = [member_of(uri) for uri in listed]
+    found = await gateway.inventory.at(place[1] for place in places if place)
+    members = []
+    for uri, place in zip(listed, places, strict=True):
+        if place is None or place[1] not in found:
+            raise refuse("ResourceMissingAtURI", uri)
+        members.append(found[place[1]])
+    return tuple(members)
 
 
-def _source_of(targets: tuple[Member, ...]) -> str:
-    sources = {member.source for member in targets}
-    if len(sources) > 1:
+async def _plan(
+    gateway: Gateway,
+    user: User,
+    wishes: TaskWishes,
+    body: dict[str, JsonValue],
+    members: tuple[Member, ...],
+) -> BulkPlan:
+    """Return a step for each source, with its own Targets; raise what would refuse the
+    update of one of them.
+    """
+    targets: dict[str, list[str]] = defaultdict(list)
+    given = body["Targets"]
+    assert isinstance(given, list), "its members were looked up"
+    for uri, member in zip(given, members, strict=True):
+        targets[member.source].append(str(uri))
+    first = members[0]
+    change = ChangeRequest(
+        method="POST",
+        uri=SIMPLE_UPDATE,
+        body=body,
+        source=first.source,
+        owner=user.name,
+        wishes=wishes,
+        targets=members,
+    )
+    when = await apply_time_of(gateway, change)
+    if when is not None and needs_window(when.value):
         raise refuse(
-            "ActionParameterValueConflict",
-            "Targets",
-            ", ".join(member.uri for member in targets)[:200],
-            resolution="Send one request for each source.",
+            "ActionParameterValueNotInList",
+            when.value,
+            OPERATION_APPLY_TIME,
+            ACTION,
+            resolution="For several sources, choose Immediate.",
         )
-    return sources.pop()
+    shared = masked({name: each for name, each in body.items() if name != "Targets"})
+    names = tuple(targets)
+    bulk = Bulk(
+        names=names,
+        uris=(SIMPLE_UPDATE,) * len(names),
+        body=shared,
+        targets=tuple(tuple(dict.fromkeys(its)) for its in targets.values()),
+    )
+    return BulkPlan(bulk=bulk, memo=planned_bulk(bulk), members=members)
 
 
 async def _only_source(gateway: Gateway, user: User) -> str:

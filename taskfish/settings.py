@@ -174,6 +174,11 @@ class Settings(BaseSettings):
     """How many tasks of one source may be open before no more start; 0 for any."""
     max_tasks_per_account: Annotated[int, Field(ge=0)] = 10_000
     """As max_tasks_per_source, for the tasks that one account has started."""
+    bulk_at_once: Annotated[int, Field(ge=1, le=200)] = 50
+    """How many steps of one bulk operation are in flight at once."""
+    bulk_steps_a_run: Annotated[int, Field(ge=0)] = 0
+    """After how many steps a bulk operation goes on as a new run; 0: when Temporal
+    suggests it."""
     max_concurrent_submits: Annotated[int, Field(ge=1)] = 500
 
     @field_validator("admin_password")

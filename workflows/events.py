@@ -24,10 +24,13 @@ class TaskEvents:
 
     `logs` is False for runs that an earlier version started, whose histories know
     nothing of it: the reconciler appends their end. Steps of steps tell nothing: there
-    is no resource of them (Task v1.7.4 has one level of SubTasks).
+    is no resource of them (Task v1.7.4 has one level of SubTasks). A run that goes on
+    with an earlier one's task has not begun anew.
     """
 
-    def __init__(self, method: str, uri: str, *, logs: bool) -> None:
+    def __init__(
+        self, method: str, uri: str, *, logs: bool, goes_on: bool = False
+    ) -> None:
         info = workflow.info()
         attributes = info.typed_search_attributes
         self.subject = TaskSubject(
@@ -39,7 +42,8 @@ class TaskEvents:
             machines=tuple(attributes.get(TASK_RESOURCES) or ()),
         )
         self._logs = logs and is_told_of_id(info.workflow_id)
-        self._story = TaskStory(self.subject)
+        state = TaskState.RUNNING if goes_on else TaskState.NEW
+        self._story = TaskStory(self.subject, state)
         self._last: asyncio.Task[None] | None = None
 
     def show(self, state: TaskState, percent: int = 0) -> None:
@@ -56,6 +60,11 @@ class TaskEvents:
             event = self.subject.progressed(percent, workflow.now())
             self._last = asyncio.create_task(self._append(event, self._last))
 
+    async def settled(self) -> None:
+        """Wait until all of it is appended."""
+        if self._last is not None:
+            await finished(self._last)
+
     async def end(self, outcome: Outcome) -> Outcome:
         """Append the end; return the outcome that counts.
 
@@ -63,8 +72,7 @@ class TaskEvents:
         """
         if not self._logs:
             return outcome
-        if self._last is not None:
-            await finished(self._last)
+        await self.settled()
         ending = workflow.start_local_activity_method(
             EventLogActivities.append_end,
             TaskEnd(subject=self.subject, outcome=outcome, at=workflow.now()),

@@ -15,7 +15,8 @@ class Operation(BaseModel):
 
     `token` is this one start; the store's rows and the memo have it too (tasks that an
     earlier version started have none). `secret_body`
-    refers to the body as it was sent; `change.body` has its secrets masked. `deadline`
+    refers to the body as it was sent, which its end forgets unless others share it;
+    `change.body` has its secrets masked. `deadline`
     counts from the first sending. `supersedes` are tasks that this one makes pointless:
     they are told to end. `logs_events` is False in what an earlier version started.
     A step of another operation knows the run that its task began with, `root_run`; if
@@ -30,6 +31,7 @@ class Operation(BaseModel):
     change: Change
     token: str = ""
     secret_body: str | None = None
+    shares_secret: bool = False
     submit_deadline: float
     answer_timeout: float
     heartbeat_timeout: float

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import create_volume_and_reset as create_volume_and_reset
     from workflows import run_plan as run_plan
     from workflows.await_state import AwaitState
+    from workflows.bulk import BULK_OPERATIONS
     from workflows.composition import REGISTERED, CompositeOperation
 
 OPERATIONS: dict[str, type[CompositeOperation]] = REGISTERED
@@ -32,4 +33,4 @@ def operation_at(uri: str) -> type[CompositeOperation] | None:
 
 def step_workflows() -> list[type]:
     """Return the workflows of the operations, and those that only steps are."""
-    return [AwaitState, *OPERATIONS.values()]
+    return [AwaitState, *OPERATIONS.values(), *BULK_OPERATIONS.values()]

@@ -247,11 +247,18 @@ def leave_turn(token: str, heartbeat_timeout: float) -> workflow.ActivityHandle[
 def forget_secrets(operation: Operation) -> workflow.ActivityHandle[None]:
     """Delete the body with its secrets: nothing is sent any more."""
     assert operation.secret_body is not None, "asked only for what is kept"
+    return forget_secret(operation.secret_body, operation.heartbeat_timeout)
+
+
+def forget_secret(
+    reference: str, heartbeat_timeout: float
+) -> workflow.ActivityHandle[None]:
+    """Delete a body that is kept; the time is in seconds."""
     return workflow.start_activity_method(
         SubmitActivities.forget_secrets,
-        operation.secret_body,
+        reference,
         start_to_close_timeout=policies.A_CALL_AT_MOST,
-        heartbeat_timeout=_heartbeat_timeout(operation),
+        heartbeat_timeout=timedelta(seconds=heartbeat_timeout),
         retry_policy=policies.UNTIL_DONE,
         summary="forget the secrets of the request",
     )

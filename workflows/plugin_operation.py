@@ -70,7 +70,8 @@ class PluginOperation(SourceTask):
         self._due = Due(self._operation, self, self._show)
         submission = await self._due.time() or await self._send_once()
         outcome = await self._outcome_of(submission)
-        if self._operation.secret_body is not None:
+        has_secret = self._operation.secret_body is not None
+        if has_secret and not self._operation.shares_secret:
             await finished(plugin_calls.forget_secrets(self._operation))
         outcome = await self._events.end(outcome)
         answer, operation = conclude(outcome), self._operation

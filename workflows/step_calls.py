@@ -49,10 +49,11 @@ with workflow.unsafe.imports_passed_through():
 
 LONGEST_STATE_WAIT = 3600.0
 """How long a step waits for a state if it does not say: in seconds."""
-STEP_PRIORITY = Priority(priority_key=4)
+STEP_PRIORITY = 4
 """Steps of multi-step operations go behind single changes (default 3): one user's
 thousand machines keep no other's single reset waiting.
 """
+LONGEST_FAIRNESS_KEY = 64
 
 StepHandle = workflow.ChildWorkflowHandle[Any, Answer]
 
@@ -103,8 +104,15 @@ def start_step(
         memo={TASK_MEMO: _memo(composite, step, name)},
         search_attributes=_search_attributes(request, name, place),
         static_summary=name.summary(request.body),
-        priority=STEP_PRIORITY,
+        priority=_priority(),
     )
+
+
+def _priority() -> Priority:
+    """Return the priority of steps: those of several users come by turns."""
+    owner = workflow.info().typed_search_attributes.get(TASK_OWNER) or ""
+    key = owner.encode()[:LONGEST_FAIRNESS_KEY].decode(errors="ignore")
+    return Priority(priority_key=STEP_PRIORITY, fairness_key=key or None)
 
 
 def step_id(name: str) -> str:
@@ -157,7 +165,8 @@ def _input(
         source=place.source,
         change=Change(method=request.method, uri=request.uri, body=request.body),
         token=token,
-        secret_body=composite.secrets.get(step.name),
+        secret_body=composite.secrets.get(step.name) or composite.shared_secret,
+        shares_secret=composite.shared_secret is not None,
         submit_deadline=limits.submit_deadline,
         answer_timeout=limits.submit_answer_timeout,
         heartbeat_timeout=limits.heartbeat_timeout,

@@ -499,7 +499,7 @@ class Steps:
         while record.end is None and handle is not None:
             await self._until(is_news)
             if handle.done():
-                self._note_end(record, _end_of(handle))
+                self._note_end(record, end_of(handle))
             elif self._stops > passed_on:
                 passed_on = self._stops
                 await self._stop(handle)
@@ -597,7 +597,7 @@ def planned_step(step: Step) -> PlannedStep:
     )
 
 
-def _end_of(handle: StepHandle) -> StepEnd:
+def end_of(handle: StepHandle) -> StepEnd:
     """Return how a step's workflow ended."""
     try:
         return StepEnd(TaskState.COMPLETED, handle.result())

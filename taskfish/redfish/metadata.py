@@ -14,6 +14,8 @@ from taskfish.redfish.schema import SCHEMA
 _SERVICE_TYPES = (
     "ActionInfo",
     "AccountService",
+    "Aggregate",
+    "AggregateCollection",
     "AggregationService",
     "AggregationSource",
     "AggregationSourceCollection",

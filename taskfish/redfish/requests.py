@@ -41,7 +41,7 @@ TASK_SERVICE_READ_ONLY = frozenset(
 )
 """Properties of the TaskService that a PATCH does not change."""
 _MOST = 2**31 - 1
-_PRINTABLE = r"^\P{Cc}*$"
+PRINTABLE = r"^\P{Cc}*$"
 """No control characters: PostgreSQL stores no NUL, and Basic carries none."""
 
 
@@ -199,7 +199,7 @@ class SourceChange(RequestBody):
 
     model_config = ConfigDict(extra="forbid")
 
-    user_name: Annotated[str, Field(max_length=255, pattern=_PRINTABLE)] | None = None
+    user_name: Annotated[str, Field(max_length=255, pattern=PRINTABLE)] | None = None
     password: SecretStr | None = None
     oem: SourceOemHolder | None = None
 
@@ -240,7 +240,7 @@ class NewSourceBody(SourceChange):
 
     id: str | None = Field(default=None, pattern=f"^{SOURCE_ID.pattern}$")
     name: (
-        Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE)] | None
+        Annotated[str, Field(min_length=1, max_length=128, pattern=PRINTABLE)] | None
     ) = None
     host_name: Annotated[str, AfterValidator(_reachable)] = Field(
         min_length=1,
@@ -327,7 +327,7 @@ def _message(kind: str, name: str, value: str, action: str | None) -> Message:
         return base_message("PropertyValueIncorrect", name, value, related=related)
     if kind == "literal_error":
         fault = "NotInList"
-    elif kind.startswith(("greater_than", "less_than", "too_long")):
+    elif kind.startswith(("greater_than", "less_than", "too_long", "too_short")):
         fault = "OutOfRange"
     elif kind.startswith("string_") and kind != "string_type":
         fault = "FormatError"

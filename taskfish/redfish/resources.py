@@ -142,6 +142,18 @@ class DescribedAction(Action):
     action_info: str = Field(alias="@Redfish.ActionInfo")
 
 
+def described_actions(uri: str, names: Iterable[str]) -> dict[str, DescribedAction]:
+    """Return the Actions of the resource at a URI, with an ActionInfo below it each."""
+    return {
+        f"#{name}": DescribedAction(
+            title=name.partition(".")[2],
+            target=f"{uri}/Actions/{name}",
+            action_info=f"{uri}/{name.partition('.')[2]}ActionInfo",
+        )
+        for name in names
+    }
+
+
 class TaskService(Resource):
     """TaskService v1.3.0. Times are minutes or seconds, as their names say."""
 
@@ -165,8 +177,10 @@ class AggregationService(Resource):
 
     service_enabled: bool
     status: Status
+    aggregates: Link
     aggregation_sources: Link
     connection_methods: Link
+    actions: dict[str, DescribedAction]
 
 
 class ConnectionMethodLinks(RedfishModel):

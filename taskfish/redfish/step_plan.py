@@ -1,8 +1,12 @@
 """The plan of a multi-step operation, as its task's memo has it for all readers."""
 
 import hashlib
+from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
+
+from taskfish.redfish.operations import name_operation
+from taskfish.redfish.packed import Names
 
 PLAN_MEMO = "plan"
 """The memo's key that it has."""
@@ -30,18 +34,29 @@ class PlannedStep(BaseModel):
     refused: str = ""
 
 
+class RefusedSteps(BaseModel):
+    """Steps of a bulk operation that were never to begin, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    why: str
+    names: Names
+
+
 class PlanMemo(BaseModel):
     """The steps in their order.
 
-    Those of a bulk operation differ by a member's name only: `uri` of `alike` has `{}`
-    in its place, and `members` are the names, which are those of the steps too.
+    Those of a bulk operation are alike: `members` are their names, and `uris` where
+    their requests go; without them `uri` of `alike` has `{}` in the place of the name.
     """
 
     model_config = ConfigDict(frozen=True)
 
     steps: tuple[PlannedStep, ...] = ()
     alike: PlannedStep | None = None
-    members: tuple[str, ...] = ()
+    members: Names = ()
+    uris: Names = ()
+    refused: tuple[RefusedSteps, ...] = ()
 
     def __len__(self) -> int:
         return len(self.steps) + len(self.members)
@@ -56,7 +71,23 @@ class PlanMemo(BaseModel):
         for step in self.steps:
             if step.name == name:
                 return step
-        if self.alike is None or name not in self.members:
+        number = self._numbers.get(name)
+        if self.alike is None or number is None:
             return None
-        uri = self.alike.uri.replace("{}", name)
-        return self.alike.model_copy(update={"name": name, "uri": uri})
+        found = self.alike.model_copy(
+            update={"name": name, "refused": self._reasons.get(name, "")}
+        )
+        if not self.uris:
+            uri = self.alike.uri.replace("{}", name)
+            return found.model_copy(update={"uri": uri})
+        uri = self.uris[number]
+        operation = name_operation(self.alike.method, uri).name
+        return found.model_copy(update={"uri": uri, "operation": operation})
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.members)}
+
+    @cached_property
+    def _reasons(self) -> dict[str, str]:
+        return {name: each.why for each in self.refused for name in each.names}

@@ -106,12 +106,15 @@ def is_told_of_id(workflow_id: str) -> bool:
 
 
 class TaskStory:
-    """What was told of a task's states so far, and what the next one is told as."""
+    """What was told of a task's states so far, and what the next one is told as.
 
-    def __init__(self, subject: TaskSubject) -> None:
+    An earlier run may have told up to a `state`.
+    """
+
+    def __init__(self, subject: TaskSubject, state: TaskState = TaskState.NEW) -> None:
         self._subject = subject
-        self._state = TaskState.NEW
-        self._has_begun = False
+        self._state = state
+        self._has_begun = state in _BEGUN
         self._number = 0
 
     def next(self, state: TaskState, percent: int, at: datetime) -> Event | None:

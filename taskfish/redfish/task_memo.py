@@ -11,7 +11,8 @@ TASK_MEMO = "task"
 class TaskMemo(BaseModel):
     """What a Task says of its request, from its start to its removal.
 
-    `body` is the request's with its secrets masked, `headers` are `Name: value`.
+    `body` is the request's with its secrets masked, None if it `is_long`; `headers`
+    are `Name: value`.
     `token` tells this start from others with the same Id; `chosen` says that the
     caller chose the Id; `deadline` is in seconds from the first sending; before
     `not_before`, its maintenance window, nothing is sent. `abortable` is False where
@@ -34,3 +35,4 @@ class TaskMemo(BaseModel):
     uri: str
     headers: tuple[str, ...] = ()
     body: JsonValue = None
+    is_long: bool = False

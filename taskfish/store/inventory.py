@@ -3,9 +3,9 @@
 Collections read only this, so that one dead BMC never delays `/Systems`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskfish.redfish.events import resource_created, resource_removed
@@ -15,6 +15,9 @@ from taskfish.store.event_log import tell_within
 from taskfish.store.tables import members, sources
 
 _MACHINES = ("Systems", "Chassis", "Managers")
+_ROOT = "/redfish/v1"
+_A_QUERY = 500
+"""Machines asked for at once: databases bear so many parameters, times three."""
 
 
 class Inventory:
@@ -63,6 +66,45 @@ class Inventory:
         async with self._store.read() as connection:
             row = (await connection.execute(statement)).first()
         return Member.model_validate(dict(row._mapping)) if row is not None else None
+
+    async def at(self, uris: Iterable[str]) -> dict[str, Member]:
+        """Return those of these machines that there are, by their URIs: however many,
+        in a few queries.
+        """
+        keys = list[tuple[str, str, str]]()
+        for uri in dict.fromkeys(uris):
+            collection, _, name = uri.removeprefix(f"{_ROOT}/").partition("/")
+            source, _, member_id = name.partition(".")
+            keys.append((collection, source, member_id))
+        found: dict[str, Member] = {}
+        its = tuple_(members.c.collection, members.c.source, members.c.id)
+        async with self._store.read() as connection:
+            for first in range(0, len(keys), _A_QUERY):
+                statement = (
+                    select(members)
+                    .join(sources, sources.c.id == members.c.source)
+                    .where(
+                        its.in_(keys[first : first + _A_QUERY]),
+                        sources.c.state == "ready",
+                    )
+                )
+                for row in await connection.execute(statement):
+                    member = Member.model_validate(dict(row._mapping))
+                    found[member.uri] = member
+        return found
+
+    async def systems_of_all(self, source_ids: Collection[str]) -> list[str]:
+        """Return the gateway's Ids of the systems of several sources."""
+        wanted, found = sorted(source_ids), list[str]()
+        async with self._store.read() as connection:
+            for first in range(0, len(wanted), _A_QUERY):
+                statement = select(members.c.source, members.c.id).where(
+                    members.c.source.in_(wanted[first : first + _A_QUERY]),
+                    members.c.collection == "Systems",
+                )
+                rows = await connection.execute(statement)
+                found += [f"{row.source}.{row.id}" for row in rows]
+        return found
 
     async def systems_of(self, source_id: str) -> list[str]:
         """Return the gateway's Ids of a source's systems, sorted."""

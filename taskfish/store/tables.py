@@ -132,6 +132,18 @@ monitor_reads = Table(
     Column("removed", Boolean, nullable=False, default=False),
 )
 
+# Named groups of machines: `elements` are their URIs, `revision` tells two versions
+# apart.
+aggregates = Table(
+    "aggregates",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("elements", JSON, nullable=False),
+    Column("revision", Integer, nullable=False, default=1),
+    Column("created_at", Moment, nullable=False),
+)
+
 # Every change that was asked for, before its task starts (contracts.md 6). `token` is
 # one start, kept in the task's memo too; `digest`, sealed, tells whether a repeated
 # key comes with the same request. With `ends_task` it is one to end a task.

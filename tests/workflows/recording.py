@@ -496,6 +496,31 @@ async def state_overdue(house: House) -> httpx.Response:
     return httpx.Response(202, json=said)
 
 
+async def bulk_goes_on(house: House) -> httpx.Response:
+    """Two machines are reset in batches, the second by a later run."""
+    return await _bulk_reset(house, {"BatchSize": 1})
+
+
+async def bulk_cancelled(house: House) -> httpx.Response:
+    """A bulk operation is cancelled while its steps run."""
+    for node in ("node1", "node2"):
+        house.emulator.set_modes(node, hang=True, abort_seconds=0)
+    accepted = await _bulk_reset(house, {})
+    await until_executed(house, "node1")
+    await house.client.delete(accepted.json()["@odata.id"])
+    return accepted
+
+
+async def _bulk_reset(house: House, more: dict[str, int]) -> httpx.Response:
+    service = "/redfish/v1/AggregationService/Actions/AggregationService.Reset"
+    nodes = (f"/redfish/v1/Systems/node{number}.1" for number in (1, 2))
+    body = {
+        "ResetType": "ForceRestart",
+        "TargetURIs": [{"@odata.id": u} for u in nodes],
+    }
+    return await house.change("POST", service, body | more)
+
+
 Scenario = Callable[[House], Awaitable[httpx.Response]]
 Opener = Callable[[Client, Path, SecretStr], AbstractAsyncContextManager[House]]
 
@@ -557,7 +582,16 @@ OF_OTHERS: tuple[Scenario, ...] = (
     adopted_ended,
 )
 """On a BMC that is often asked for tasks of others."""
-SCENARIOS = (*ON_A_BMC, *IMPATIENT, *BEHIND_A_PLUGIN, *WITHOUT_SOURCES, *OF_OTHERS)
+IN_BULK: tuple[Scenario, ...] = (bulk_goes_on, bulk_cancelled)
+"""Behind a plugin, with a run for each step."""
+SCENARIOS = (
+    *ON_A_BMC,
+    *IMPATIENT,
+    *BEHIND_A_PLUGIN,
+    *IN_BULK,
+    *WITHOUT_SOURCES,
+    *OF_OTHERS,
+)
 WATCH = "source_watched"
 SWEPT = "housekeeping"
 """Recorded before the sweep removed tasks: kept, as runs of then must replay."""
@@ -602,6 +636,8 @@ def _house_for(
         return _fresh(partial(bmc_house, queue_timeout=1), temporal)
     if scenario in BEHIND_A_PLUGIN:
         return _fresh(node_house, temporal)
+    if scenario in IN_BULK:
+        return _fresh(partial(node_house, bulk_steps_a_run=1), temporal)
     if scenario in OF_OTHERS:
         return _fresh(partial(bmc_house, adoption_interval=SOON), temporal)
     if scenario in WITHOUT_SOURCES:

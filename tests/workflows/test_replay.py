@@ -76,6 +76,8 @@ STATUS = {
     "state_seen": "COMPLETED",
     "state_overdue": "FAILED",
     "outcome_unknown": "FAILED",
+    "bulk_goes_on": "COMPLETED",
+    "bulk_cancelled": "CANCELED",
     "source_added": "COMPLETED",
     "source_refused": "FAILED",
     "source_cancelled": "CANCELED",
@@ -97,9 +99,11 @@ STATUS = {
 
 
 def history(name: str) -> WorkflowHistory:
-    """Return a recorded history."""
+    """Return a recorded history, with its workflow id: those of steps begin with it."""
     text = (HISTORIES / f"{name}.json").read_text()
-    return WorkflowHistory.from_json(name, text)
+    first = WorkflowHistory.from_json(name, text).events[0]
+    started = first.workflow_execution_started_event_attributes
+    return WorkflowHistory.from_json(started.workflow_id or name, text)
 
 
 async def replayed(

@@ -18,7 +18,7 @@ from taskfish.temporal import data_converter
 from tests.house import House, open_house
 
 KEY = SecretStr(generate_key())
-LONGEST_FIRST = ("chaos", "cli", "defects", "worker", "workflows", "clients")
+LONGEST_FIRST = ("chaos", "cli", "defects", "worker", "workflows", "clients", "tests")
 """Folders whose tests take seconds each: begun last, one of them would keep a process
 busy long after the others had nothing left to do."""
 _exit_codes: list[int] = []

@@ -2,19 +2,23 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import pytest
+from argon2 import PasswordHasher
+from argon2.profiles import CHEAPEST
 from pydantic import SecretStr
 from temporalio.client import Client
 
+from api import logins
 from taskfish.cli.temporal_server import development_server
 from taskfish.encryption import Keyring, generate_key
 from taskfish.temporal import data_converter
 from tests.house import House, open_house
 
 KEY = SecretStr(generate_key())
-LONGEST_FIRST = ("chaos", "cli", "defects", "worker", "workflows", "clients")
+LONGEST_FIRST = ("chaos", "cli", "defects", "worker", "workflows", "clients", "tests")
 """Folders whose tests take seconds each: begun last, one of them would keep a process
 busy long after the others had nothing left to do."""
 _exit_codes: list[int] = []
@@ -41,6 +45,17 @@ def pytest_unconfigure() -> None:
     sys.stderr.flush()
     if _exit_codes and "PYTEST_XDIST_WORKER" not in os.environ:
         os._exit(_exit_codes[-1])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """Have passwords hashed with argon2's least effort: the real one takes a fifth of a
+    second of a core, some hundred times. Tests of the hashes themselves undo it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = partial(PasswordHasher.from_parameters, CHEAPEST)
+        patch.setattr(logins, "PasswordHasher", cheap)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -21,10 +21,11 @@ from taskfish.encryption import Keyring
 from taskfish.plugins.emulator import Addresses, Emulator, serve
 from taskfish.plugins.machine.modes import Modes
 from taskfish.settings import Settings
-from taskfish.store.database import Store, upgrade
+from taskfish.store.database import Store
 from taskfish.store.requests import Requests
 from taskfish.store.sources import Sources
 from taskfish.store.tables import sources
+from tests.store.stores import make_database, url_in
 from worker import WorkerProcess
 
 SOURCES = "/redfish/v1/AggregationService/AggregationSources"
@@ -114,8 +115,11 @@ class House:
 
     async def leave_nothing_open(self) -> None:
         """Terminate all that the stopped worker has left in Temporal: other gateways
-        of the session see it there.
+        of the session see it there, and its schedule would fire each minute.
         """
+        schedule = f"housekeeping:{self.settings.task_queue}"
+        with contextlib.suppress(RPCError):
+            await self.temporal.get_schedule_handle(schedule).delete()
         with contextlib.suppress(RPCError):
             for task_id in await self._open_ids():
                 with contextlib.suppress(RPCError):
@@ -269,7 +273,7 @@ def fast_settings(folder: Path, key: SecretStr, **changes: Any) -> Settings:
     values: dict[str, Any] = {
         "admin_username": USER,
         "admin_password": SecretStr(PASSWORD),
-        "database_url": f"sqlite+aiosqlite:///{folder / 'taskfish.db'}",
+        "database_url": url_in(folder),
         "encryption_keys": (key,),
         "task_queue": f"test-{uuid.uuid4()}",
         "heartbeat_timeout": 2,
@@ -310,7 +314,7 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """Open a gateway with a running worker and no sources yet."""
     settings = fast_settings(folder, key, **changes)
-    await upgrade(settings.database_url)
+    await make_database(folder)
     store = Store(settings.database_url, Keyring(settings.encryption_keys))
     emulator = Emulator(systems=2, bmcs=1, modes=FAST)
     app = create_app(settings, temporal)

@@ -130,7 +130,10 @@ async def test_task_whose_workflow_was_reset_is_listed_once(house: House) -> Non
     async def both_runs_are_visible() -> bool:
         query = f"WorkflowId = '{task_id}'"
         runs = [run async for run in house.temporal.list_workflows(query)]
-        return [run.status for run in runs].count(TERMINATED) == 1 and len(runs) == 2
+        follows = f"{query} AND ExecutionStatus = 'Running' AND TaskState = 'Running'"
+        following = (await house.temporal.count_workflows(follows)).count == 1
+        ended = [run.status for run in runs].count(TERMINATED) == 1
+        return len(runs) == 2 and ended and following
 
     await until(both_runs_are_visible)
     async with account(house, "Administrator") as other:

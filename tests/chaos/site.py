@@ -15,11 +15,12 @@ from taskfish.cli.temporal_server import local_environment
 from taskfish.encryption import Keyring
 from taskfish.plugins.emulator import Emulator, serve
 from taskfish.settings import Settings
-from taskfish.store.database import Store, upgrade
+from taskfish.store.database import Store
 from taskfish.temporal import data_converter
 from tests.chaos.kept_process import KeptProcess
 from tests.cli.processes import environment
 from tests.house import FAST, PASSWORD, USER, House, fast_settings
+from tests.store.stores import make_database
 from tests.worker_process import READY, settings_environment
 
 ANSWER_TIMEOUT = 20.0
@@ -59,7 +60,7 @@ async def open_site(
 ) -> AsyncIterator[Site]:
     """Run worker and API as processes, with node1, node2, bmc1, … added."""
     settings = fast_settings(folder, key, submit_answer_timeout=3, **changes)
-    await upgrade(settings.database_url)
+    await make_database(folder)
     keyring = Keyring(settings.encryption_keys)
     store = Store(settings.database_url, keyring)
     port = free_port()

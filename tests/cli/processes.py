@@ -34,6 +34,10 @@ async def until(condition: Callable[[], object], seconds: float) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return an environment in which `python -m taskfish.cli.main` is this checkout."""
+    """Return an environment in which `python -m taskfish.cli.main` is this checkout.
+
+    What a process compiles it keeps: each would take longer to start otherwise.
+    """
     ours = {k: v for k, v in os.environ.items() if not k.startswith("TASKFISH_")}
+    ours.pop("PYTHONDONTWRITEBYTECODE", None)
     return ours | {"PYTHONPATH": str(ROOT)}

@@ -10,6 +10,8 @@ from tests.workflows.houses import BMC, until
 ACTION = f"{BMC}/Actions/Oem/Taskfish.CreateVolumeAndReset"
 BEFORE_RESET = ["volumes-before", "create-volume", "system-before"]
 STEPS = [*BEFORE_RESET, "reset", "system-on", "volume-listed"]
+STORAGE = f"{BMC}/Storage/1"
+VOLUME = {"Name": "data", "RAIDType": "RAID0"}
 Task = dict[str, Any]
 
 
@@ -38,6 +40,28 @@ async def create_and_reset(
     """Start a CreateVolumeAndReset of bmc1.1; return its 202."""
     body = wanted(**parameters)
     return await house.change("POST", ACTION, body, **(headers or {}))
+
+
+async def start(
+    house: House,
+    name: str,
+    parameters: dict[str, Any],
+    system: str = BMC,
+    **headers: str,
+) -> httpx.Response:
+    """Start an operation of a system; return its 202."""
+    uri = f"{system}/Actions/Oem/Taskfish.{name}"
+    return await house.change("POST", uri, parameters, **headers)
+
+
+def resets(house: House, machine: str = "bmc1") -> list[str]:
+    """Return the types of the resets that a machine has carried out."""
+    bodies = [each.body for each in house.emulator.executions(machine)]
+    return [
+        str(body["ResetType"])
+        for body in bodies
+        if isinstance(body, dict) and "ResetType" in body
+    ]
 
 
 def step_uri(accepted: httpx.Response, name: str) -> str:

@@ -12,9 +12,9 @@ import pytest
 from temporalio.client import Client
 
 from api import app, composite_actions
+from tests.composing import STORAGE, VOLUME, resets, start
 from tests.conftest import KEY
 from tests.house import House
-from tests.workflows.composing import STORAGE, VOLUME, resets, start
 from tests.workflows.houses import BMC, bmc_house, until, words_of
 from workflows.composition import REGISTERED
 

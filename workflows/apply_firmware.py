@@ -45,7 +45,7 @@ class Firmware(ResetParameters):
         default=None,
         description="How the image is fetched, if its URI does not say.",
     )
-    targets: tuple[Component, ...] = Field(
+    targets: list[Component] = Field(
         alias="Targets",
         min_length=1,
         description="The URIs of what is updated, in FirmwareInventory.",

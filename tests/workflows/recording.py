@@ -28,7 +28,7 @@ from taskfish.cli.temporal_server import development_server
 from taskfish.encryption import Keyring
 from taskfish.store.subscriptions import Subscriptions
 from taskfish.temporal import TASK_OPERATION, data_converter
-from tests.composing import create_and_reset, resume, sub_task, until_sent
+from tests.composing import create_and_reset, resume, start, sub_task, until_sent
 from tests.house import SOURCES, TASKS, House, open_house, source_body
 from tests.subscriber import listening, subscribe
 from tests.workflows.adopting import (
@@ -479,6 +479,27 @@ def _named(name: str) -> dict[str, str]:
     return {"Task-Id": name}
 
 
+async def firmware_applied(house: House) -> httpx.Response:
+    """Firmware is updated, which takes no reset."""
+    return await _apply_firmware(house, "firmware_applied", "BIOS")
+
+
+async def firmware_reset(house: House) -> httpx.Response:
+    """Firmware of system and BMC is updated, and both are reset for it."""
+    house.emulator.set_modes("bmc1", update_needs_reset=True)
+    return await _apply_firmware(house, "firmware_reset", "BIOS", "BMC")
+
+
+async def _apply_firmware(house: House, name: str, *components: str) -> httpx.Response:
+    inventory = "/redfish/v1/UpdateService/FirmwareInventory/bmc1."
+    body = {
+        "ImageURI": "http://images.example.com/bios-2.4.1.bin",
+        "Targets": [f"{inventory}{each}" for each in components],
+        "Version": "2.4.1",
+    }
+    return await start(house, "ApplyFirmware", body, **_named(name))
+
+
 async def state_seen(house: House) -> httpx.Response:
     """A step waits until the machine is on."""
     accepted = await operation_completed(house)
@@ -570,6 +591,8 @@ ON_A_BMC: tuple[Scenario, ...] = (
     operation_undone,
     operation_cancelled,
     operation_overdue,
+    firmware_applied,
+    firmware_reset,
     state_seen,
     state_overdue,
 )

@@ -3,8 +3,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.composing import resets, resume, start, states
 from tests.house import House
-from tests.workflows.composing import resets, resume, start, states
 from tests.workflows.houses import NODE, words_of
 
 INVENTORY = "/redfish/v1/UpdateService/FirmwareInventory"

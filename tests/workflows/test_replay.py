@@ -73,6 +73,8 @@ STATUS = {
     "operation_undone": "FAILED",
     "operation_cancelled": "CANCELED",
     "operation_overdue": "FAILED",
+    "plan_completed": "COMPLETED",
+    "plan_undone": "FAILED",
     "state_seen": "COMPLETED",
     "state_overdue": "FAILED",
     "outcome_unknown": "FAILED",

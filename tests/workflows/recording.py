@@ -428,24 +428,26 @@ async def adopted_ended(house: House) -> httpx.Response:
 
 async def operation_completed(house: House) -> httpx.Response:
     """A volume is created and its system reset."""
-    return await create_and_reset(house)
+    return await create_and_reset(house, _named("operation_completed"))
 
 
 async def operation_on_reset(house: House) -> httpx.Response:
     """A volume is created by the reset of its system."""
-    return await create_and_reset(house, apply_time="OnReset")
+    headers = _named("operation_on_reset")
+    return await create_and_reset(house, headers, apply_time="OnReset")
 
 
 async def operation_forced(house: House) -> httpx.Response:
     """A graceful reset does not end in time: a forced one takes its place."""
     house.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
     parameters = {"ResetType": "GracefulRestart", "GracePeriodSeconds": 1}
-    return await create_and_reset(house, None, **parameters)
+    return await create_and_reset(house, _named("operation_forced"), **parameters)
 
 
 async def operation_undone(house: House) -> httpx.Response:
     """It is held before the reset, which fails then: the volume is deleted."""
-    accepted = await create_and_reset(house, PauseBefore=["reset"])
+    headers = _named("operation_undone")
+    accepted = await create_and_reset(house, headers, PauseBefore=["reset"])
     await house.until(accepted, "Suspended")
     house.emulator.set_modes("bmc1", fail=True)
     await resume(house, accepted)
@@ -457,7 +459,8 @@ async def operation_undone(house: House) -> httpx.Response:
 async def operation_cancelled(house: House) -> httpx.Response:
     """It is cancelled in its reset: that is aborted, and the volume deleted."""
     house.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
-    accepted = await create_and_reset(house, ResetType="GracefulRestart")
+    headers = _named("operation_cancelled")
+    accepted = await create_and_reset(house, headers, ResetType="GracefulRestart")
     await until_sent(house, accepted, "reset")
     await house.client.delete(accepted.json()["@odata.id"])
     return accepted
@@ -466,7 +469,7 @@ async def operation_cancelled(house: House) -> httpx.Response:
 async def operation_overdue(house: House) -> httpx.Response:
     """It does not end in time: what runs is ended, and the volume deleted."""
     house.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
-    headers = {"Task-Timeout": "3"}
+    headers = _named("operation_overdue") | {"Task-Timeout": "3"}
     return await create_and_reset(house, headers, ResetType="GracefulRestart")
 
 
@@ -496,6 +499,13 @@ async def plan_undone(house: House) -> httpx.Response:
     fails = {"Name": "fails", "Method": "DELETE", "Uri": "${tag#/Location}"}
     steps = [tag | {"Body": {"AssetTag": "new"}, "Undo": undo}, fails]
     return await house.change("POST", RUN_PLAN, {"Steps": steps})
+
+
+def _named(name: str) -> dict[str, str]:
+    """Return the headers that choose the Id under which the history is replayed: the
+    ids of the steps begin with it.
+    """
+    return {"Task-Id": name}
 
 
 async def state_seen(house: House) -> httpx.Response:

@@ -12,6 +12,7 @@ from taskfish.store.event_log import EventLog
 from tests.api.accounts import account
 from tests.api.governing import act, allowed, until_followed
 from tests.api.sessions import another_api
+from tests.composing import create_and_reset
 from tests.conftest import KEY
 from tests.crashing_worker import PROGRAM
 from tests.house import SOURCES, TASKS, House
@@ -240,6 +241,18 @@ async def test_own_tasks_are_never_adopted(bmc: House) -> None:
     await until_looked(bmc)
     await bmc.stop_worker()
     await bmc.start_worker()
+    await until_looked(bmc)
+    assert await names(bmc) == []
+
+
+async def test_tasks_of_steps_are_never_adopted(bmc: House) -> None:
+    """Nor while a step is being sent, whose row in the journal has its task's run."""
+    bmc.emulator.set_modes("bmc1", answer_delay=1)
+    accepted = await create_and_reset(bmc)
+    await until_executed(bmc)
+    await until_looked(bmc)
+    bmc.emulator.set_modes("bmc1", answer_delay=0)
+    await bmc.ended(accepted)
     await until_looked(bmc)
     assert await names(bmc) == []
 

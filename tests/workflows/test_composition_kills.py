@@ -14,8 +14,9 @@ async def test_worker_killed_between_two_steps(
     """The log has the end of a step, and its operation does not know of it yet."""
     await bmc.stop_worker()
     accepted = await create_and_reset(bmc)
-    await crash(bmc, temporal_address, "ended")
-    assert bmc.executions("bmc1") == 1
+    for executions in (0, 1):
+        await crash(bmc, temporal_address, "ended")
+        assert bmc.executions("bmc1") == executions
     await bmc.start_worker()
     task = await bmc.ended(accepted)
     assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK")

@@ -17,6 +17,7 @@ from taskfish.store.event_log import EventLog, Run
 from taskfish.store.tables import events
 from tests.api.governing import act
 from tests.api.test_unreadable_tasks import strange_task
+from tests.composing import create_and_reset, step_uri, until_sent
 from tests.conftest import KEY
 from tests.crashing_worker import PROGRAM
 from tests.house import TASKS, House
@@ -362,3 +363,23 @@ async def test_killing_is_told_last_of_a_task_that_told_of_its_end(
         assert await ends(house, accepted) == ["TaskCompletedOK", "TaskAborted"]
         last = [each for each in await rows(house, accepted) if _ends(each)][-1]
         assert "was killed" in last.event.message.message
+
+
+async def test_end_of_a_killed_step_is_told_of(bmc: House) -> None:
+    """Its own code cannot; its resource is the SubTask."""
+    bmc.emulator.set_modes("bmc1", hang=True, abort_seconds=0)
+    accepted = await create_and_reset(bmc)
+    task_id = accepted.json()["Id"]
+    await until_sent(bmc, accepted, "create-volume")
+    step_id = f"{task_id}:create-volume"
+    await bmc.temporal.get_workflow_handle(step_id).terminate()
+    step = httpx.Response(202, json={"Id": step_id})
+
+    async def is_told() -> bool:
+        return (await told(bmc, step))[-1:] == ["TaskAborted"]
+
+    await until(is_told, KILLED_AT_MOST)
+    last = (await rows(bmc, step))[-1].event
+    assert last.origin == step_uri(accepted, "create-volume")
+    assert last.task is not None
+    assert last.task.step == KILLED

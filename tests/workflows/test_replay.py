@@ -34,8 +34,8 @@ WORKFLOWS: tuple[type[Any], ...] = (
     ReconcileEvents,
     *step_workflows(),
 )
-MOST_OF_OPERATION = 60
-"""Events of an operation of four steps."""
+MOST_OF_OPERATION = 80
+"""Events of an operation of six steps."""
 STATUS = {
     "completed_polled": "COMPLETED",
     "completed_sync": "COMPLETED",

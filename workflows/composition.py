@@ -10,12 +10,13 @@ from typing import Any, ClassVar, TypeVar
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel, ConfigDict, Field
+    from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+    from taskfish.redfish.messages import base_message
     from taskfish.redfish.operations import owner_of_action
     from taskfish.redfish.steps import Plan, PlanError, Step, steps_of
     from taskfish.redfish.task import Answer, Outcome, TaskState
-    from taskfish.redfish.verdicts import failed_outcome
+    from taskfish.redfish.verdicts import failed_answer, failed_outcome
     from workflows.composite import Composite
     from workflows.composite_verdicts import ended_outcome, stopped_outcome
     from workflows.events import TaskEvents
@@ -111,8 +112,11 @@ class CompositeOperation(Orders):
         """Wait for its turn, run the steps, take back, conclude: the whole story."""
         self._composite = composite
         self._events = TaskEvents("POST", composite.uri, logs=True)
-        wanted = self.parameters.model_validate(composite.parameters or {})
-        plan = self.plan(owner_of_action(composite.uri), wanted)
+        try:
+            wanted = self.parameters.model_validate(composite.parameters or {})
+            plan = self.plan(owner_of_action(composite.uri), wanted)
+        except (ValidationError, PlanError) as error:
+            return conclude(await self._events.end(_misfit(self._id, error)))
         turn = MachineTurn(composite, self._show)
         steps = Steps(composite, plan, self, turn, self._show, self._tell)
         steps.pause_before(wanted.pause_before, self._events.subject.owner)
@@ -170,6 +174,20 @@ def _as_step(answer: Answer, outcome: Outcome) -> Answer:
         return answer
     headers = answer.headers | {"Location": outcome.created[0]}
     return answer.model_copy(update={"status": 201, "headers": headers})
+
+
+def _misfit(task_id: str, error: ValidationError | PlanError) -> Outcome:
+    """Say that an answer has given an operation inside another parameters that do not
+    fit it; those of a request were checked before it started.
+    """
+    if isinstance(error, ValidationError):
+        faults = "; ".join(each["msg"] for each in error.errors(include_input=False))
+    else:
+        faults = f"{error.parameter}: {error.why}"
+    text = f"The parameters of the operation do not fit it: {faults}."
+    how = "Correct the step that gives them, or what it takes from earlier answers."
+    message = base_message("OperationFailed", text=text, resolution=how)
+    return failed_outcome(task_id, failed_answer(message))
 
 
 REGISTERED: dict[str, type[CompositeOperation]] = {}

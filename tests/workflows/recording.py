@@ -54,6 +54,7 @@ from workflows.await_state import AWAIT_STATE, AwaitState, StateWait
 from workflows.task import TASK_MEMO, TaskMemo
 
 RESET = f"{BMC}/Actions/ComputerSystem.Reset"
+RUN_PLAN = "/redfish/v1/TaskService/Actions/Oem/Taskfish.RunPlan"
 HISTORIES = Path(__file__).parent.parent / "histories"
 TEST_KEY = SecretStr("dGVzdC1rZXktb25seS1uZXZlci1pbi1wcm9kdWN0aW8=")
 """Encrypts the committed histories: a key for tests, known to everybody."""
@@ -472,6 +473,34 @@ async def operation_overdue(house: House) -> httpx.Response:
     return await create_and_reset(house, headers, ResetType="GracefulRestart")
 
 
+async def plan_completed(house: House) -> httpx.Response:
+    """A plan has values of an earlier answer in steps that run together."""
+    look = {"Name": "look", "Method": "GET", "Uri": BMC}
+    tag = {
+        "Name": "tag",
+        "Method": "PATCH",
+        "Uri": "${look#/Body/@odata.id}",
+        "Body": {"AssetTag": "of-${look#/Body/Id}"},
+    }
+    restart = {
+        "Name": "restart",
+        "Method": "POST",
+        "Uri": RESET,
+        "Body": {"ResetType": "ForceRestart"},
+    }
+    steps = [look, {"Together": [tag, restart]}]
+    return await house.change("POST", RUN_PLAN, {"Steps": steps})
+
+
+async def plan_undone(house: House) -> httpx.Response:
+    """An answer has not what a plan's last step needs: the first is undone."""
+    tag: dict[str, object] = {"Name": "tag", "Method": "PATCH", "Uri": BMC}
+    undo = {"Method": "PATCH", "Uri": BMC, "Body": {"AssetTag": "none"}}
+    fails = {"Name": "fails", "Method": "DELETE", "Uri": "${tag#/Location}"}
+    steps = [tag | {"Body": {"AssetTag": "new"}, "Undo": undo}, fails]
+    return await house.change("POST", RUN_PLAN, {"Steps": steps})
+
+
 def _named(name: str) -> dict[str, str]:
     """Return the headers that choose the Id under which the history is replayed: the
     ids of the steps begin with it.
@@ -593,6 +622,8 @@ ON_A_BMC: tuple[Scenario, ...] = (
     operation_overdue,
     firmware_applied,
     firmware_reset,
+    plan_completed,
+    plan_undone,
     state_seen,
     state_overdue,
 )

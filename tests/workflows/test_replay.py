@@ -75,6 +75,8 @@ STATUS = {
     "operation_overdue": "FAILED",
     "firmware_applied": "COMPLETED",
     "firmware_reset": "COMPLETED",
+    "plan_completed": "COMPLETED",
+    "plan_undone": "FAILED",
     "state_seen": "COMPLETED",
     "state_overdue": "FAILED",
     "outcome_unknown": "FAILED",

@@ -93,7 +93,12 @@ def test_every_registered_workflow_is_looked_at() -> None:
         if isinstance(name, ast.Name)
     }
     registered.remove("step_workflows")
-    registered |= {each.__name__ for each in step_workflows()}
+    # Other tests register operations of their own.
+    registered |= {
+        each.__name__
+        for each in step_workflows()
+        if each.__module__.startswith("workflows.")
+    }
     found = {
         definition.cls.__name__
         for file in FILES

@@ -130,6 +130,7 @@ async def test_cancel_of_a_step_to_go_on_without_ends_the_operation(
     task = await bmc.ended(accepted)
     assert task["TaskState"] == "Cancelled", words_of(task)
     assert (await states(bmc, accepted))["forced-reset"] == "Cancelled"
+    assert bmc.executions("bmc1", "POST") == 2
     assert "The step create-volume was undone" in words_of(task)
 
 

@@ -28,8 +28,8 @@ from taskfish.redfish.secrecy import masked
 from taskfish.redfish.steps import UNDO, Plan, StepRequest, steps_of
 from taskfish.store.accounts import AcceptedForm
 from workflows.composite import Composite
+from workflows.shown_plan import planned
 from workflows.step_calls import place_of
-from workflows.steps import planned
 from workflows.task import TaskMemo
 from workflows.time_limits import TimeLimits
 

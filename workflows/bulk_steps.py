@@ -20,7 +20,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.machine_turn import MachineTurn
     from workflows.orders import Orders
     from workflows.step_calls import StepHandle, place_of, start_step, step_id
-    from workflows.steps import Show, StepEnd, Tell, end_of
+    from workflows.step_ends import StepEnd, end_of
+    from workflows.steps import Show, Tell
     from workflows.task import finished, is_cancel_requested, until
 
 MOST_MESSAGES = 100

@@ -18,7 +18,8 @@ with workflow.unsafe.imports_passed_through():
         overdue_outcome,
         with_note,
     )
-    from workflows.steps import StepEnd, Steps
+    from workflows.step_ends import StepEnd
+    from workflows.steps import Steps
     from workflows.task import is_cancel_requested
 
 

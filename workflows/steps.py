@@ -9,11 +9,7 @@ from typing import Any, NoReturn
 
 from temporalio import workflow
 from temporalio.exceptions import (
-    ApplicationError,
-    CancelledError,
-    ChildWorkflowError,
     FailureError,
-    TerminatedError,
     WorkflowAlreadyStartedError,
 )
 
@@ -22,19 +18,9 @@ with workflow.unsafe.imports_passed_through():
 
     from activities.held import HeldActivities, HeldChange
     from activities.submission import SubmitActivities
-    from taskfish.redfish.conditions import Condition
     from taskfish.redfish.expressions import (
         ExpressionError,
-        filled,
-        filled_text,
-        with_any,
     )
-    from taskfish.redfish.foreign_messages import messages_of
-    from taskfish.redfish.messages import Message
-    from taskfish.redfish.operations import composite_at
-    from taskfish.redfish.privileges import PRIVILEGES
-    from taskfish.redfish.step_plan import PLAN_MEMO, PlanMemo, PlannedStep
-    from taskfish.redfish.step_uris import uri_fault
     from taskfish.redfish.steps import (
         UNDO,
         Plan,
@@ -49,15 +35,16 @@ with workflow.unsafe.imports_passed_through():
     from workflows.composite import Composite
     from workflows.machine_turn import MachineTurn
     from workflows.orders import Orders
+    from workflows.shown_plan import ShownPlan
     from workflows.step_calls import (
         StepHandle,
-        StepPlace,
-        name_of,
         place_of,
         start_step,
         step_id,
         step_token,
     )
+    from workflows.step_ends import StepEnd, end_of
+    from workflows.step_requests import ready_request
     from workflows.task import finished, given_up, is_cancel_requested, until
 
 Show = Callable[[TaskState, str], None]
@@ -67,50 +54,6 @@ Tell = Callable[[int], None]
 
 class StepsStoppedError(Exception):
     """No further step begins: one has failed, or the operation is to end."""
-
-
-@dataclass(frozen=True)
-class StepEnd:
-    """How a step ended. `answer` is its final answer, None where it left none; `why`
-    is for people, empty if all is well.
-    """
-
-    state: TaskState
-    answer: Answer | None = None
-    why: str = ""
-
-    @property
-    def is_done(self) -> bool:
-        """Whether its change was made."""
-        return self.state is TaskState.COMPLETED
-
-    @property
-    def created(self) -> str | None:
-        """The URI of what it has made, if it has made something."""
-        answer = self.answer
-        is_new = self.is_done and answer is not None and answer.status == 201
-        return (answer.header("Location") or None) if is_new and answer else None
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """What its source has said of it, but for how far it was."""
-        return messages_of(self.answer.body) if self.answer else ()
-
-    @property
-    def document(self) -> JsonValue:
-        """What expressions point into."""
-        if self.answer is None:
-            return {}
-        return {
-            "StatusCode": self.answer.status,
-            "Location": self.answer.header("Location"),
-            "Body": self.answer.body,
-        }
-
-    def says(self, message_key: str) -> bool:
-        """Say whether its source has sent a message of this name: `ResetRequired`."""
-        ending = f".{message_key}"
-        return any(each.message_id.endswith(ending) for each in self.messages)
 
 
 @dataclass
@@ -151,7 +94,7 @@ class Steps:
         self._show = show
         self._tell = tell
         self._records = {step.name: _Record(step) for step in steps_of(plan)}
-        self._memo = planned(plan)
+        self._shown = ShownPlan(plan)
         self._pauses: dict[str, str] = {}
         self._is_pausing = False
         self._done: list[str] = []
@@ -218,9 +161,7 @@ class Steps:
         """Drop steps of the plan that are not needed: they are listed no more."""
         for name in names:
             self._records.pop(name, None)
-        kept = tuple(each for each in self._memo.steps if each.name not in names)
-        self._memo = self._memo.model_copy(update={"steps": kept})
-        workflow.upsert_memo({PLAN_MEMO: self._memo})
+        self._shown.leave_out(names)
 
     async def settle(self) -> None:
         """Wait for what has waited for a reset; raise `StepsStoppedError` as `run`."""
@@ -244,7 +185,6 @@ class Steps:
                 name=f"{UNDO}{name}", request=step.undo, seconds=None, undo=None
             )
             record = self._records[undoing.name] = _Record(undoing, is_undo=True)
-            self._note_plan(self._planned(undoing))
             await self._begin(record, step.undo)
             self._undone[name] = await self._awaited(record)
 
@@ -395,10 +335,9 @@ class Steps:
         step, record.is_begun = record.step, True
         if self._first_begun is None:
             self._first_begun = workflow.now()
-        if step.name not in self._memo.names:
-            self._note_plan(self._planned(step))
+        self._shown.add(step, self._begun)
         try:
-            ready, place = self._ready(request)
+            ready, place = ready_request(self._composite, request, self._answers)
             started = start_step(
                 self._composite,
                 step.model_copy(update={"request": ready}),
@@ -412,42 +351,15 @@ class Steps:
             words = f"an earlier task with the Id of this one still has {step.name}"
             self._refuse(record, words)
 
-    def _ready(self, request: StepRequest) -> tuple[StepRequest, StepPlace]:
-        """Return a request with its values, and where it takes place.
-
-        Raises `ExpressionError` for a value that is not there, or is no URI of a
-        machine, `PermissionError` for what the operation's owner may not do.
-        """
-        answers = {
-            name: record.end.document
-            for name, record in self._records.items()
-            if record.end is not None and record.end.is_done
-        }
-        uri = filled_text(request.uri, answers)
-        body = filled(request.body, answers)
-        until = request.until
-        if until is not None:
-            until = Condition.model_validate(filled(until.model_dump(), answers))
-        update = {"uri": uri, "body": body, "until": until}
-        ready = request.model_copy(update=update)
-        place = place_of(ready)
-        if composite_at(uri) is not None:
-            if uri != request.uri:
-                raise ExpressionError(f"an answer may not choose {uri}")
-            place = StepPlace("", None)
-        if why := uri_fault(uri):
-            raise ExpressionError(why)
-        if place is None:
-            raise ExpressionError(f"{uri} is the URI of no machine")
-        needed = PRIVILEGES.needed(request.method, uri)
-        if not needed & set(self._composite.privileges):
-            raise PermissionError(f"{request.method} {uri} needs {' or '.join(needed)}")
-        return ready, place
+    @property
+    def _answers(self) -> dict[str, JsonValue]:
+        """What expressions of later steps point into, by the names of the steps."""
+        return {name: end.document for name, end in self.ends.items() if end.is_done}
 
     def _refuse(self, record: _Record, why: str) -> None:
         """End a step that has not begun."""
         self._note_end(record, StepEnd(TaskState.EXCEPTION, why=why))
-        self._note_plan(self._planned(record.step, why))
+        self._shown.refuse(record.step, why)
 
     async def _is_held(self, record: _Record) -> bool:
         """Wait until a change waits for the reset of its machine, and say so; False if
@@ -537,27 +449,10 @@ class Steps:
             if left is not None and self._left == 0 and not condition():
                 self._is_overdue = True
 
-    def _note_plan(self, step: PlannedStep) -> None:
-        """Have a step that the plan does not have, or otherwise, in the memo."""
-        others = [each for each in self._memo.steps if each.name != step.name]
-        place = next(
-            (i for i, each in enumerate(self._memo.steps) if each.name == step.name),
-            self._place_of_new(),
-        )
-        others.insert(place, step)
-        self._memo = self._memo.model_copy(update={"steps": tuple(others)})
-        workflow.upsert_memo({PLAN_MEMO: self._memo})
-
-    def _place_of_new(self) -> int:
-        """Return where a step is listed that was not planned: behind what has begun."""
-        begun = {
-            name for name, each in self._records.items() if each.handle is not None
-        }
-        places = [i for i, each in enumerate(self._memo.steps) if each.name in begun]
-        return max(places, default=len(self._memo.steps) - 1) + 1
-
-    def _planned(self, step: Step, refused: str = "") -> PlannedStep:
-        return planned_step(step).model_copy(update={"refused": refused})
+    @property
+    def _begun(self) -> list[str]:
+        """The names of what runs or has run."""
+        return [name for name, each in self._records.items() if each.handle is not None]
 
     @property
     def _open(self) -> list[_Record]:
@@ -580,38 +475,3 @@ async def together(work: Sequence[Coroutine[Any, Any, Any]]) -> None:
     errors = [each.exception() for each in doing]
     for error in filter(None, errors):
         raise error
-
-
-def planned(plan: Plan) -> PlanMemo:
-    """Return what a plan looks like before it begins."""
-    return PlanMemo(steps=tuple(planned_step(step) for step in steps_of(plan)))
-
-
-def planned_step(step: Step) -> PlannedStep:
-    """Return what a step looks like before it begins."""
-    request = step.request
-    known = request.model_copy(update={"uri": with_any(request.uri)})
-    name = name_of(known).name
-    return PlannedStep(
-        name=step.name, operation=name, method=request.method, uri=request.uri
-    )
-
-
-def end_of(handle: StepHandle) -> StepEnd:
-    """Return how a step's workflow ended."""
-    try:
-        return StepEnd(TaskState.COMPLETED, handle.result())
-    except ChildWorkflowError as error:
-        cause = error.cause
-    if isinstance(cause, CancelledError):
-        return StepEnd(TaskState.CANCELLED, why="it was cancelled")
-    if isinstance(cause, TerminatedError):
-        return StepEnd(TaskState.KILLED, why="it was killed")
-    if isinstance(cause, ApplicationError) and cause.details:
-        answer = Answer.model_validate(cause.details[0])
-        said = messages_of(answer.body)
-        return StepEnd(
-            TaskState.EXCEPTION, answer, said[0].message if said else cause.message
-        )
-    words = cause.message if isinstance(cause, FailureError) else str(cause)
-    return StepEnd(TaskState.EXCEPTION, why=words)

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from taskfish.temporal import TASK_OPERATION, TASK_OWNER, TASK_STATE
     from workflows.composite import Composite
     from workflows.composition import CompositeOperation, Parameters, operation
-    from workflows.steps import planned
+    from workflows.shown_plan import planned
     from workflows.task import TASK_MEMO, TaskMemo
     from workflows.time_limits import TimeLimits
 

@@ -34,6 +34,15 @@ A_SOURCE = 250
 SINGLES, LONE = 20, "lone"
 RESET_SECONDS, POLL_SECONDS = 2.0, 0.5
 LONGEST = 3600.0
+AS_BY_DEFAULT = {
+    "heartbeat_timeout": 10,
+    "interrupted_after": 60,
+    "submit_deadline": 120,
+    "submit_answer_timeout": 300,
+    "read_timeout": 30,
+    "connect_timeout": 5,
+}
+"""The settings' own times: those of tests are short."""
 
 
 async def main(machines: int) -> None:
@@ -44,7 +53,7 @@ async def main(machines: int) -> None:
         temporal = await Client.connect(address, data_converter=converter)
         with tempfile.TemporaryDirectory() as folder:
             async with open_house(
-                temporal, Path(folder), key, heartbeat_timeout=10, interrupted_after=60
+                temporal, Path(folder), key, **AS_BY_DEFAULT
             ) as house:
                 await house.stop_worker()
                 async with (
@@ -115,6 +124,11 @@ async def measure(house: House, worker: WorkerChild, machines: int) -> None:
     say(f"ratio of the medians: {median / statistics.median(alone):.2f}")
     say(f"the operation: {task['TaskState']}/{task['TaskStatus']} in {took:.0f} s,")
     say(f"{machines / took:.1f} machines/s")
+    bad = [each for each in task["Messages"] if each["MessageSeverity"] != "OK"]
+    say(
+        f"messages of failures: {len(bad)}"
+        + "".join(f"\n  {m['Message']}" for m in bad[:5])
+    )
     await say_runs(house, accepted)
     peak.cancel()
     try:

@@ -73,7 +73,7 @@ class Inventory:
         """
         keys = list[tuple[str, str, str]]()
         for uri in dict.fromkeys(uris):
-            collection, _, name = uri.removeprefix(f"{_ROOT}/").partition("/")
+            collection, _, name = uri.removeprefix(f"{_ROOT}/").rpartition("/")
             source, _, member_id = name.partition(".")
             keys.append((collection, source, member_id))
         found: dict[str, Member] = {}

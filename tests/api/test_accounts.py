@@ -186,7 +186,7 @@ async def test_name_is_taken_once(house: House) -> None:
         ({"Enabled": "yes"}, "PropertyValueTypeError", "Enabled"),
         ({"Locked": True}, "PropertyValueNotInList", "Locked"),
         ({"AccountTypes": ["IPMI"]}, "PropertyValueNotInList", "AccountTypes"),
-        ({"AccountTypes": []}, "PropertyValueTypeError", "AccountTypes"),
+        ({"AccountTypes": []}, "PropertyValueOutOfRange", "AccountTypes"),
         ({"Bogus": 1}, "PropertyUnknown", "Bogus"),
         ({"Id": "x"}, "PropertyNotWritable", "Id"),
         ({"Oem": {"Taskfish": {"Accepted": "odd"}}}, "PropertyValueNotInList", "odd"),

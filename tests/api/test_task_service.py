@@ -52,6 +52,8 @@ async def test_defaults_come_from_the_settings(house: House) -> None:
     assert service["CompletedTaskOverWritePolicy"] == "Oldest"
     assert service["Status"] == {"State": "Enabled", "Health": "OK"}
     target = f"{SERVICE}/Actions/TaskService.DeleteAllCompletedTasks"
+    oem = service["Actions"].pop("Oem")
+    assert list(oem) == ["#Taskfish.RunPlan"]
     assert service["Actions"] == {
         "#TaskService.DeleteAllCompletedTasks": {"target": target}
     }

@@ -129,42 +129,56 @@ def _input(
     composite: Composite, step: Step, place: StepPlace, *, keeps_body: bool
 ) -> BaseModel:
     """Return the input of the workflow that a step's request becomes."""
-    request, limits = step.request, composite.limits
-    if request.method == "GET":
-        return StateWait(
-            request=StateRequest(
-                source=place.source, uri=request.uri, until=request.until
-            ),
-            seconds=step.seconds or LONGEST_STATE_WAIT,
-            heartbeat_timeout=limits.heartbeat_timeout,
-        )
-    root_run = composite.root_run or workflow.info().first_execution_run_id
-    token = step_token(composite, step.name)
-    if composite_at(request.uri) is not None:
-        inside = f"{step.name}:"
-        secrets = {
+    if step.request.method == "GET":
+        return _wait(composite, step, place)
+    if composite_at(step.request.uri) is not None:
+        return _operation_inside(composite, step)
+    return _change(composite, step, place, keeps_body=keeps_body)
+
+
+def _wait(composite: Composite, step: Step, place: StepPlace) -> StateWait:
+    request = step.request
+    return StateWait(
+        request=StateRequest(source=place.source, uri=request.uri, until=request.until),
+        seconds=step.seconds or LONGEST_STATE_WAIT,
+        heartbeat_timeout=composite.limits.heartbeat_timeout,
+    )
+
+
+def _operation_inside(composite: Composite, step: Step) -> Composite:
+    """Return the input of an operation that is a step; it gets its own secrets only."""
+    request, inside = step.request, f"{step.name}:"
+    return Composite(
+        operation=name_of(request).name,
+        uri=request.uri,
+        parameters=request.body,
+        token=step_token(composite, step.name),
+        privileges=composite.privileges,
+        secrets={
             name.removeprefix(inside): reference
             for name, reference in composite.secrets.items()
             if name.startswith(inside)
-        }
-        return Composite(
-            operation=name_of(request).name,
-            uri=request.uri,
-            parameters=request.body,
-            token=token,
-            privileges=composite.privileges,
-            secrets=secrets,
-            limits=limits,
-            deadline=step.seconds,
-            root_run=root_run,
-        )
+        },
+        limits=composite.limits,
+        deadline=step.seconds,
+        root_run=_root_run(composite),
+    )
+
+
+def _change(
+    composite: Composite, step: Step, place: StepPlace, *, keeps_body: bool
+) -> Operation:
+    """Return the input of a change, with its machine: that is the whole operation's,
+    so the step need not wait for it.
+    """
+    request, limits = step.request, composite.limits
     name = name_of(request).name
     systems = (place.member,) if place.member and "/Systems/" in place.member else ()
     return Operation(
         operation=name,
         source=place.source,
         change=Change(method=request.method, uri=request.uri, body=request.body),
-        token=token,
+        token=step_token(composite, step.name),
         secret_body=composite.secrets.get(step.name) or composite.shared_secret,
         shares_secret=composite.shared_secret is not None,
         submit_deadline=limits.submit_deadline,
@@ -174,12 +188,16 @@ def _input(
         deadline=_deadline(composite, step, name),
         abort_grace=limits.abort_grace,
         apply_time=ApplyTime(value="OnReset") if request.waits_for_reset else None,
-        # The machine is the whole operation's: its step need not wait for it.
         turn=Turn(systems=systems, taken=True, come=True),
         logs_events=True,
-        root_run=root_run,
+        root_run=_root_run(composite),
         keeps_body=keeps_body,
     )
+
+
+def _root_run(composite: Composite) -> str:
+    """Return the run that the task began with: what is sent is journaled for it."""
+    return composite.root_run or workflow.info().first_execution_run_id
 
 
 def _deadline(composite: Composite, step: Step, name: str) -> float | None:

@@ -41,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
         PERCENT_MEMO,
         finished,
         given_up,
+        is_cancel_requested,
         reason_of,
         until,
     )
@@ -286,10 +287,11 @@ class Following:
         """Say who wanted to end what could not be ended any more, and why."""
         by_itself = workflow.cancellation_reason() == SOURCE_CANCELLED
         who = self._orders.cancelled_by
-        is_asked = self._is_aborting or self._orders.is_cancel_new
+        is_asked = is_cancel_requested() and not by_itself
+        is_refused = self._abort is not None and self._abort.kind == "refused"
         if self._is_overdue:
             return [f"Its time was over, but {why}."]
-        if is_asked and not by_itself:
+        if is_asked and (not is_refused or self._orders.is_cancel_new):
             return [f"{who} has asked to cancel it, but {why}."]
         return []
 

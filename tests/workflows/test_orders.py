@@ -173,6 +173,18 @@ async def test_cancel_that_comes_too_late_is_said_at_the_end(house: House) -> No
     assert "admin has asked to cancel it" in words_of(task)
 
 
+async def test_cancel_that_its_source_answers_after_the_end_is_said_at_the_end(
+    house: House,
+) -> None:
+    house.emulator.set_modes("bmc1", seconds=1.5, abort="ignored", abort_delay=30)
+    accepted = await house.reset("bmc1.1")
+    await until_begun(house, accepted, "await_completion")
+    await house.client.delete(accepted.json()["@odata.id"])
+    task = await house.ended(accepted)
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK")
+    assert "admin has asked to cancel it, but its source ended it" in words_of(task)
+
+
 async def test_cancel_that_no_worker_carried_out_is_said_at_the_end(
     house: House,
 ) -> None:

@@ -41,6 +41,10 @@ class Gate:
             self.merge({"refuse_times": times - 1})
         raise refused_with(status)
 
+    async def answer_abort(self) -> None:
+        """Keep the answer of an abort back."""
+        await asyncio.sleep(self.modes.abort_delay)
+
     async def answer_change(self) -> None:
         """Keep the answer of an accepted change back, or lose it."""
         await asyncio.sleep(self.modes.answer_delay)

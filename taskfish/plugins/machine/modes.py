@@ -68,6 +68,8 @@ class Modes(BaseModel):
     goes on; `unsupported`: Allow has no DELETE, which is answered 405."""
     abort_seconds: Seconds | None = None
     """How long Cancelling takes; a quarter of `seconds` if None."""
+    abort_delay: Seconds = 0.0
+    """How long the answer to an abort is kept back; it is carried out before that."""
     exclusive: bool = False
     """A second reset while one runs is refused (409), unless it is a forced one."""
     apply_times: bool = True

@@ -52,7 +52,7 @@ def final_answer(machine: Machine, job: Job, empty_body: bool) -> Answer | None:
     return shaped(machine.final_answer(job), machine.modes.empty_body, empty_body)
 
 
-def remove(machine: Machine, job: Job, only_monitor: bool) -> bool:
+async def remove(machine: Machine, job: Job, only_monitor: bool) -> bool:
     """Drop an ended job, or abort one under way; True if it has ended by now."""
     if job.ended is not None and only_monitor:
         job.monitor_gone = True
@@ -62,4 +62,5 @@ def remove(machine: Machine, job: Job, only_monitor: bool) -> bool:
         job.removed = True
         return True
     machine.abort(job)
+    await machine.gate.answer_abort()
     return job.state is TaskState.CANCELLED

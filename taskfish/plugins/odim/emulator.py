@@ -168,7 +168,9 @@ class _Calls:
                 await machine.gate.read()
                 return to_odim(self._read(machine, uri))
             if job is not None and request.method == "DELETE":
-                return self._remove(request, machine, job, uri.startswith(MONITORS))
+                return await self._remove(
+                    request, machine, job, uri.startswith(MONITORS)
+                )
             self._plugin.gate.refuse_change()
             result = await machine.change(request.method, uri, target.post_body)
             await self._plugin.gate.answer_change()
@@ -198,7 +200,7 @@ class _Calls:
             if action:
                 return act(machine.timeline, job, request.method, name)
             if request.method == "DELETE":
-                return self._remove(request, machine, job, only_monitor=True)
+                return await self._remove(request, machine, job, only_monitor=True)
             if request.method not in READS:
                 raise not_allowed(machine.allow(f"{MONITORS}/{job.id}"))
             await machine.gate.read()
@@ -230,10 +232,10 @@ class _Calls:
         forwarded = {"X-Forwarded-For": instance} if instance else {}
         return answer.model_copy(update={"headers": answer.headers | forwarded})
 
-    def _remove(
+    async def _remove(
         self, request: Request, machine: Machine, job: Job, only_monitor: bool
     ) -> Answer:
-        if remove(machine, job, only_monitor):
+        if await remove(machine, job, only_monitor):
             return Answer(status=204)
         going = self._accepted(request, machine, job)
         return with_allow(going, task_allow(job, machine.modes))

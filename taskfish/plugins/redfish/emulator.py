@@ -122,7 +122,7 @@ class _Bmc:
         machine = self._machine
         job = machine.job_at(uri)
         if job is not None:
-            return self._remove(request, uri, job)
+            return await self._remove(request, uri, job)
         if uri == SESSIONS or uri.startswith(f"{SESSIONS}/"):
             return self._logout(request.method, uri)
         if machine.modes.event_service and allowed(uri) is not None:
@@ -134,10 +134,10 @@ class _Bmc:
             return self._accepted(result, _origin(request))
         return shaped(result, machine.modes.empty_body, True)
 
-    def _remove(self, request: Request, uri: str, job: Job) -> Answer:
+    async def _remove(self, request: Request, uri: str, job: Job) -> Answer:
         if request.method != "DELETE":
             raise not_allowed(self._machine.allow(uri))
-        if remove(self._machine, job, uri.startswith(MONITORS)):
+        if await remove(self._machine, job, uri.startswith(MONITORS)):
             return Answer(status=204)
         accepted = self._accepted(job, _origin(request))
         return with_allow(accepted, self._machine.allow(uri))

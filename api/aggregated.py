@@ -9,11 +9,7 @@ from typing import cast
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import JsonValue
 
-from api.accepted_modes import accepted_form
-from api.authentication import User, authenticated
-from api.bodies import json_body
 from api.change_request import ChangeRequest
 from api.changes import answer_change, check_method
 from api.errors import refuse
@@ -21,8 +17,8 @@ from api.etags import if_match
 from api.gateway import Gateway, gateway_of
 from api.maintenance_window import offered_window
 from api.oem_links import with_operations, with_tasks
-from api.request_headers import TaskWishes, task_wishes
 from api.responses import resource_response, source_response
+from api.task_request import TaskRequest
 from taskfish.errors import StoreUnavailableError
 from taskfish.plugins.protocol import ChangeMethod
 from taskfish.redfish.apply_time_support import with_apply_times
@@ -32,7 +28,6 @@ from taskfish.redfish.manager_resources import GATEWAY_MANAGER, MANAGERS
 from taskfish.redfish.metadata import namespaces_in
 from taskfish.redfish.resources import collection
 from taskfish.redfish.schema import SCHEMA
-from taskfish.store.accounts import AcceptedForm
 
 router = APIRouter()
 GET = ["GET", "HEAD"]
@@ -82,31 +77,24 @@ async def read_resource(
     return response
 
 
-async def change_resource(
-    request: Request,
-    body: dict[str, JsonValue] = Depends(json_body),
-    user: User = Depends(authenticated),
-    wishes: TaskWishes = Depends(task_wishes),
-    form: AcceptedForm = Depends(accepted_form),
-    gateway: Gateway = Depends(gateway_of),
-) -> Response:
+async def change_resource(asked: TaskRequest = Depends()) -> Response:
     """Start a change of a source's resource as a task, and answer it."""
-    uri = raw_path(request)
-    if request.method == "POST" and uri.endswith(_MEMBERS):
+    method, uri = asked.http.method, raw_path(asked.http)
+    if method == "POST" and uri.endswith(_MEMBERS):
         uri = uri.removesuffix(_MEMBERS)
-    member = await member_at(gateway, uri)
-    precondition = if_match(request)
+    member = await member_at(asked.gateway, uri)
+    precondition = if_match(asked.http)
     change = ChangeRequest(
-        method=cast(ChangeMethod, request.method),
+        method=cast(ChangeMethod, method),
         uri=uri,
-        body=body,
+        body=asked.body,
         source=member.source,
-        owner=user.name,
-        wishes=wishes,
+        owner=asked.user.name,
+        wishes=asked.wishes,
         member=member,
         headers={"If-Match": precondition} if precondition else {},
     )
-    return await answer_change(request, gateway, form, change)
+    return await answer_change(asked, change)
 
 
 async def refuse_method(

@@ -1,14 +1,12 @@
 """/redfish/v1/AggregationService/Aggregates: named groups of machines."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import JsonValue
 
-from api.accepted_modes import accepted_form
-from api.authentication import User, authenticated
 from api.bodies import json_body
 from api.bulk import (
     BOOT_ORDER,
@@ -25,8 +23,8 @@ from api.checked_bodies import checked, checked_action
 from api.errors import refuse
 from api.etags import check_if_match, etag_of, versioned_response
 from api.gateway import Gateway, gateway_of
-from api.request_headers import TaskWishes, task_wishes
 from api.responses import resource_response
+from api.task_request import TaskRequest
 from taskfish.errors import RequestRefusedError
 from taskfish.redfish.action_parameters import action_parameters
 from taskfish.redfish.aggregate_requests import (
@@ -56,7 +54,6 @@ from taskfish.redfish.resources import (
     links,
 )
 from taskfish.redfish.schema import SCHEMA
-from taskfish.store.accounts import AcceptedForm
 from taskfish.store.aggregates import AggregateRecord
 
 router = APIRouter()
@@ -139,9 +136,7 @@ async def add_elements(
             )
         return together
 
-    if await gateway.aggregates.change(aggregate_id, with_new) is None:
-        raise refuse("ResourceMissingAtURI", aggregate_uri(aggregate_id))
-    return Response(status_code=204)
+    return await _changed(gateway, aggregate_id, with_new)
 
 
 @router.post(f"{AGGREGATE}/Actions/{REMOVE_ELEMENTS}")
@@ -163,57 +158,41 @@ async def remove_elements(
     def without(before: tuple[str, ...]) -> Sequence[str]:
         return [uri for uri in before if uri not in gone]
 
-    if await gateway.aggregates.change(aggregate_id, without) is None:
-        raise refuse("ResourceMissingAtURI", aggregate_uri(aggregate_id))
-    return Response(status_code=204)
+    return await _changed(gateway, aggregate_id, without)
 
 
 @router.post(f"{AGGREGATE}/Actions/{RESET_AGGREGATE}")
 async def reset_aggregate(
-    aggregate_id: str,
-    request: Request,
-    body: dict[str, JsonValue] = Depends(json_body),
-    user: User = Depends(authenticated),
-    wishes: TaskWishes = Depends(task_wishes),
-    form: AcceptedForm = Depends(accepted_form),
-    gateway: Gateway = Depends(gateway_of),
+    aggregate_id: str, asked: TaskRequest = Depends()
 ) -> Response:
     """Reset all elements as one task, each as a step of it."""
-    wanted = checked_action(AggregateReset, body, RESET_AGGREGATE)
-    record = await _filled(gateway, aggregate_id)
+    wanted = checked_action(AggregateReset, asked.body, RESET_AGGREGATE)
+    record = await _filled(asked.gateway, aggregate_id)
     inside: dict[str, JsonValue] = (
         {"ResetType": wanted.reset_type} if wanted.reset_type else {}
     )
-    asked = BulkRequest(
+    bulk = BulkRequest(
         operation=OperationName(RESET_AGGREGATE, "Aggregate", aggregate_id),
         uri=f"{aggregate_uri(aggregate_id)}/Actions/{RESET_AGGREGATE}",
-        body=body,
-        plan=lambda: plan_of_machines(gateway, user, record.elements, RESETS, inside),
+        plan=lambda: plan_of_machines(asked, record.elements, RESETS, inside),
         batches=Batches(wanted.batch_size, wanted.delay),
     )
-    return await answer_bulk(request, gateway, user, form, wishes, asked)
+    return await answer_bulk(asked, bulk)
 
 
 @router.post(f"{AGGREGATE}/Actions/{BOOT_ORDER_OF_AGGREGATE}")
 async def set_default_boot_order(
-    aggregate_id: str,
-    request: Request,
-    body: dict[str, JsonValue] = Depends(json_body),
-    user: User = Depends(authenticated),
-    wishes: TaskWishes = Depends(task_wishes),
-    form: AcceptedForm = Depends(accepted_form),
-    gateway: Gateway = Depends(gateway_of),
+    aggregate_id: str, asked: TaskRequest = Depends()
 ) -> Response:
     """Give all systems among the elements their default boot order, as one task."""
-    checked_action(NoParameters, body, BOOT_ORDER_OF_AGGREGATE)
-    record = await _filled(gateway, aggregate_id)
-    asked = BulkRequest(
+    checked_action(NoParameters, asked.body, BOOT_ORDER_OF_AGGREGATE)
+    record = await _filled(asked.gateway, aggregate_id)
+    bulk = BulkRequest(
         operation=OperationName(BOOT_ORDER_OF_AGGREGATE, "Aggregate", aggregate_id),
         uri=f"{aggregate_uri(aggregate_id)}/Actions/{BOOT_ORDER_OF_AGGREGATE}",
-        body=body,
-        plan=lambda: plan_of_machines(gateway, user, record.elements, BOOT_ORDER, {}),
+        plan=lambda: plan_of_machines(asked, record.elements, BOOT_ORDER, {}),
     )
-    return await answer_bulk(request, gateway, user, form, wishes, asked)
+    return await answer_bulk(asked, bulk)
 
 
 async def action_info(
@@ -275,6 +254,17 @@ async def _record(gateway: Gateway, aggregate_id: str) -> AggregateRecord:
     if record is None:
         raise refuse("ResourceMissingAtURI", aggregate_uri(aggregate_id))
     return record
+
+
+async def _changed(
+    gateway: Gateway, aggregate_id: str, elements: Callable[..., Sequence[str]]
+) -> Response:
+    """Give an aggregate other elements, made from those before: 204; raise 404 if it
+    has gone.
+    """
+    if await gateway.aggregates.change(aggregate_id, elements) is None:
+        raise refuse("ResourceMissingAtURI", aggregate_uri(aggregate_id))
+    return Response(status_code=204)
 
 
 async def _filled(gateway: Gateway, aggregate_id: str) -> AggregateRecord:

@@ -4,11 +4,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import JsonValue
 
-from api.accepted_modes import accepted_form
 from api.aggregates import described
 from api.aggregation_sources import source_uri
-from api.authentication import User, authenticated
-from api.bodies import json_body
 from api.bulk import (
     BOOT_ORDER,
     RESETS,
@@ -20,8 +17,8 @@ from api.bulk import (
 from api.checked_bodies import checked_action
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
-from api.request_headers import TaskWishes, task_wishes
 from api.responses import resource_response
+from api.task_request import TaskRequest
 from taskfish.redfish.aggregate_requests import BootOrders, MachinesReset
 from taskfish.redfish.aggregate_resources import (
     AGGREGATES,
@@ -45,7 +42,6 @@ from taskfish.redfish.resources import (
 )
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.sources import ConnectionMethod
-from taskfish.store.accounts import AcceptedForm
 
 router = APIRouter()
 ACTIONS = f"{AGGREGATION_SERVICE}/Actions"
@@ -72,26 +68,17 @@ async def aggregation_service() -> Response:
 
 
 @router.post(f"{ACTIONS}/{RESET_MACHINES}")
-async def reset_machines(
-    request: Request,
-    body: dict[str, JsonValue] = Depends(json_body),
-    user: User = Depends(authenticated),
-    wishes: TaskWishes = Depends(task_wishes),
-    form: AcceptedForm = Depends(accepted_form),
-    gateway: Gateway = Depends(gateway_of),
-) -> Response:
+async def reset_machines(asked: TaskRequest = Depends()) -> Response:
     """Reset systems, chassis and managers as one task, each as a step of it."""
-    wanted = checked_action(MachinesReset, body, RESET_MACHINES)
+    wanted = checked_action(MachinesReset, asked.body, RESET_MACHINES)
     inside: dict[str, JsonValue] = (
         {"ResetType": wanted.reset_type} if wanted.reset_type else {}
     )
-    asked = BulkRequest(
+    bulk = BulkRequest(
         operation=_named(RESET_MACHINES),
         uri=f"{ACTIONS}/{RESET_MACHINES}",
-        body=body,
         plan=lambda: plan_of_machines(
-            gateway,
-            user,
+            asked,
             (each.odata_id for each in wanted.target_uris),
             RESETS,
             inside,
@@ -100,27 +87,18 @@ async def reset_machines(
         ),
         batches=Batches(wanted.batch_size, wanted.delay),
     )
-    return await answer_bulk(request, gateway, user, form, wishes, asked)
+    return await answer_bulk(asked, bulk)
 
 
 @router.post(f"{ACTIONS}/{BOOT_ORDERS}")
-async def set_default_boot_orders(
-    request: Request,
-    body: dict[str, JsonValue] = Depends(json_body),
-    user: User = Depends(authenticated),
-    wishes: TaskWishes = Depends(task_wishes),
-    form: AcceptedForm = Depends(accepted_form),
-    gateway: Gateway = Depends(gateway_of),
-) -> Response:
+async def set_default_boot_orders(asked: TaskRequest = Depends()) -> Response:
     """Give systems their default boot order, as one task."""
-    wanted = checked_action(BootOrders, body, BOOT_ORDERS)
-    asked = BulkRequest(
+    wanted = checked_action(BootOrders, asked.body, BOOT_ORDERS)
+    bulk = BulkRequest(
         operation=_named(BOOT_ORDERS),
         uri=f"{ACTIONS}/{BOOT_ORDERS}",
-        body=body,
         plan=lambda: plan_of_machines(
-            gateway,
-            user,
+            asked,
             (each.odata_id for each in wanted.systems),
             BOOT_ORDER,
             {},
@@ -128,7 +106,7 @@ async def set_default_boot_orders(
             action=BOOT_ORDERS,
         ),
     )
-    return await answer_bulk(request, gateway, user, form, wishes, asked)
+    return await answer_bulk(asked, bulk)
 
 
 async def action_info(request: Request) -> Response:

@@ -7,19 +7,15 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from api.accepted_modes import accepted_form
-from api.authentication import User, authenticated
 from api.bodies import json_body
 from api.errors import refuse
 from api.etags import check_if_match, etag_of, versioned_response, wanted_etags
 from api.gateway import Gateway, gateway_of
-from api.inline_answer import answer_started
-from api.preferences import Wait
-from api.request_headers import TaskWishes, task_wishes
+from api.inline_answer import answer_with_task
 from api.responses import resource_response
 from api.source_tasks import NewSourceTask
-from api.starting import start_once
 from api.task_removal import remove_ended_tasks
+from api.task_request import TaskRequest
 from api.unsubscribing import unsubscribing
 from taskfish.errors import RequestRefusedError, TemporalUnavailableError
 from taskfish.plugins.addresses import can_be_named
@@ -50,7 +46,6 @@ from taskfish.redfish.sources import (
     source_id_from,
 )
 from taskfish.redfish.task import Answer
-from taskfish.store.accounts import AcceptedForm
 from taskfish.store.sources import SourceChanges, SourceRecord
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -74,27 +69,17 @@ async def aggregation_sources(gateway: Gateway = Depends(gateway_of)) -> Respons
 
 @router.post(AGGREGATION_SOURCES)
 @router.post(f"{AGGREGATION_SOURCES}/Members", include_in_schema=False)
-async def add_source(
-    request: Request,
-    body: dict[str, JsonValue] = Depends(json_body),
-    user: User = Depends(authenticated),
-    wishes: TaskWishes = Depends(task_wishes),
-    form: AcceptedForm = Depends(accepted_form),
-    gateway: Gateway = Depends(gateway_of),
-) -> Response:
+async def add_source(asked: TaskRequest = Depends()) -> Response:
     """Start a task that adds a source; the member appears only when it succeeds.
 
     Whatever the source is like, it is the task that fails; 409 for one that is there
     already.
     """
-    source = await _source_of(gateway, _checked(NewSourceBody, body))
+    source = await _source_of(asked.gateway, _checked(NewSourceBody, asked.body))
     headers = {"Content-Type": "application/json", "Location": source_uri(source.id)}
     resource = source_resource(source).to_json()
     answer = Answer(status=201, headers=headers, body=resource)
-    new = NewSourceTask(gateway, user.name, wishes, body, source, answer)
-    started = await start_once(gateway, new)
-    wait = wishes.wait or Wait(gateway.settings.wait_other)
-    return await answer_started(request, gateway, form, started, wait)
+    return await answer_with_task(asked, NewSourceTask(asked, source, answer))
 
 
 @router.api_route(f"{AGGREGATION_SOURCES}/{{source_id}}", methods=GET)

@@ -1,14 +1,13 @@
 """Read a request's JSON body within its limits (contracts.md 8)."""
 
 import json
-import math
 
 from fastapi import Depends, Request
 from pydantic import JsonValue
 
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
-from taskfish.redfish.json_values import check_encodable
+from taskfish.redfish.json_values import check_encodable, finite_number, refuse_constant
 
 
 async def json_body(
@@ -45,8 +44,8 @@ def parsed(raw: bytes) -> JsonValue:
     try:
         value: JsonValue = json.loads(
             raw,
-            parse_constant=_refuse_constant,
-            parse_float=_finite_number,
+            parse_constant=refuse_constant,
+            parse_float=finite_number,
             object_pairs_hook=_unique,
         )
         check_encodable(value)
@@ -89,17 +88,6 @@ def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     if len(found) < len(pairs):
         raise ValueError("a name occurs twice")
     return found
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _finite_number(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError("the number is out of range")
-    return number
 
 
 def depth_of(value: JsonValue) -> int:

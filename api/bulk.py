@@ -6,19 +6,16 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from fastapi import Request
 from fastapi.responses import Response
 from pydantic import JsonValue
 
-from api.authentication import User
 from api.change_request import ChangeRequest
 from api.conflicts import leave_turn, take_turn
-from api.gateway import Gateway
-from api.inline_answer import answer_started
-from api.preferences import Wait
+from api.inline_answer import answer_with_task
 from api.privileges import require_for
-from api.request_headers import ConflictWish, TaskWishes
-from api.starting import Claim, digest_of, start_once
+from api.request_headers import ConflictWish
+from api.starting import Claim, digest_of
+from api.task_request import TaskRequest
 from api.task_starter import Start
 from taskfish.errors import RequestRefusedError
 from taskfish.redfish.bulk import Bulk, planned_bulk, step_names
@@ -29,7 +26,6 @@ from taskfish.redfish.operations import OperationName, new_task_id
 from taskfish.redfish.requests import shown_value
 from taskfish.redfish.secrecy import masked
 from taskfish.redfish.step_plan import PlanMemo, RefusedSteps
-from taskfish.store.accounts import AcceptedForm
 from workflows.composite import Composite
 from workflows.task import TaskMemo
 from workflows.time_limits import TimeLimits
@@ -69,31 +65,20 @@ class Batches:
 
 @dataclass(frozen=True)
 class BulkRequest:
-    """A request as it came in. `plan` reads what it comes to, or raises what refuses
-    it; `workflow_type` is the operation's name if not given.
+    """What a request is for. `plan` reads what it comes to, or raises what refuses it;
+    `workflow_type` is the operation's name if not given.
     """
 
     operation: OperationName
     uri: str
-    body: dict[str, JsonValue]
     plan: Callable[[], Awaitable[BulkPlan]]
     workflow_type: str = ""
     batches: Batches = field(default=Batches())
 
 
-async def answer_bulk(
-    http: Request,
-    gateway: Gateway,
-    user: User,
-    form: AcceptedForm,
-    wishes: TaskWishes,
-    request: BulkRequest,
-) -> Response:
+async def answer_bulk(asked: TaskRequest, bulk: BulkRequest) -> Response:
     """Start the operation, and answer as it ends, or 202 if that takes longer."""
-    new = _NewBulk(gateway, user, wishes, request)
-    started = await start_once(gateway, new)
-    wait = wishes.wait or Wait(gateway.settings.wait_other)
-    return await answer_started(http, gateway, form, started, wait)
+    return await answer_with_task(asked, _NewBulk(asked, bulk))
 
 
 class _NewBulk:
@@ -101,14 +86,13 @@ class _NewBulk:
 
     always_starts = False
 
-    def __init__(
-        self, gateway: Gateway, user: User, wishes: TaskWishes, request: BulkRequest
-    ) -> None:
-        self.owner = user.name
-        self.wishes = wishes
-        self.digest = digest_of("POST", request.uri, request.body, {}, wishes)
-        self._gateway = gateway
-        self._user = user
+    def __init__(self, asked: TaskRequest, request: BulkRequest) -> None:
+        self.owner = asked.user.name
+        self.wishes = asked.wishes
+        self.digest = digest_of("POST", request.uri, asked.body, {}, asked.wishes)
+        self._gateway = asked.gateway
+        self._user = asked.user
+        self._body = asked.body
         self._request = request
         self._plan: BulkPlan | None = None
         self._secret: str | None = None
@@ -133,10 +117,10 @@ class _NewBulk:
         turn, _ = await take_turn(
             self._gateway, self._change, self._wish, claim.task_id, claim.token
         )
-        shown = masked(request.body)
-        if shown != request.body:
+        shown = masked(self._body)
+        if shown != self._body:
             secret_bodies = self._gateway.secret_bodies
-            self._secret = await secret_bodies.keep(request.body, claim.task_id)
+            self._secret = await secret_bodies.keep(self._body, claim.task_id)
         name = request.operation
         workflow_type = request.workflow_type or name.name
         return Start(
@@ -194,7 +178,7 @@ class _NewBulk:
         return ChangeRequest(
             method="POST",
             uri=self._request.uri,
-            body=self._request.body,
+            body=self._body,
             source=self.source_id,
             owner=self.owner,
             wishes=self.wishes,
@@ -204,7 +188,7 @@ class _NewBulk:
     @property
     def _wish(self) -> ConflictWish:
         """What is to happen on machines that are changed: ForceOff always passes."""
-        if self._request.body.get("ResetType") == "ForceOff":
+        if self._body.get("ResetType") == "ForceOff":
             return "allow"
         return self.wishes.conflict or self._gateway.settings.conflict
 
@@ -224,8 +208,7 @@ class _NewBulk:
 
 
 async def plan_of_machines(
-    gateway: Gateway,
-    user: User,
+    asked: TaskRequest,
     uris: Iterable[str],
     actions: dict[str, str],
     body: dict[str, JsonValue],
@@ -251,8 +234,8 @@ async def plan_of_machines(
         if uri not in wrong
     }
     for request in requests.values():
-        require_for(user, "POST", request)
-    members = await gateway.inventory.at(requests)
+        require_for(asked.user, "POST", request)
+    members = await asked.gateway.inventory.at(requests)
     unknown = [uri for uri in requests if uri not in members]
     if unknown and parameter:
         raise unknown_machines(unknown)

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-from fastapi import Request
 from fastapi.responses import Response
 
 from api.apply_times import apply_time_of
@@ -12,9 +11,10 @@ from api.conflicts import is_forced_power_off, leave_turn, take_turn, turn_of
 from api.errors import RETRY_AFTER, refuse
 from api.etags import etags_in
 from api.gateway import Gateway
-from api.inline_answer import answer_started
+from api.inline_answer import answer_with_task
 from api.preferences import Wait
 from api.starting import Claim, StartedTask, digest_of, start_once
+from api.task_request import TaskRequest
 from api.task_starter import Start
 from taskfish.errors import RequestRefusedError
 from taskfish.plugins.protocol import Change
@@ -30,7 +30,6 @@ from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.secrecy import masked
 from taskfish.redfish.sources import Source
 from taskfish.redfish.turn import Turn
-from taskfish.store.accounts import AcceptedForm
 from taskfish.temporal import MAX_SEARCH_ATTRIBUTE
 from workflows.operation import Operation
 from workflows.task import TaskMemo
@@ -40,21 +39,17 @@ DOWN_FOR = timedelta(minutes=1)
 """How long a source must have been silent before changes to it are refused."""
 
 
-async def answer_change(
-    http: Request, gateway: Gateway, form: AcceptedForm, request: ChangeRequest
-) -> Response:
+async def answer_change(asked: TaskRequest, request: ChangeRequest) -> Response:
     """Start the change as a task and answer as it ends, or 202 if that takes longer.
 
     With an apply time it is always 202 (DSP0266 7.12).
     """
-    started = await start_change(gateway, request)
-    operation = name_operation(request.method, request.uri)
+    operation = check_request(request)
+    new = _NewChange(asked.gateway, request, operation)
     if OPERATION_APPLY_TIME in request.body:
-        wait = Wait(0)
-    else:
-        default = wait_of(gateway.settings, operation, request.method)
-        wait = request.wishes.wait or default
-    return await answer_started(http, gateway, form, started, wait)
+        return await answer_with_task(asked, new, Wait(0))
+    default = wait_of(asked.gateway.settings, operation, request.method)
+    return await answer_with_task(asked, new, asked.wishes.wait or default)
 
 
 async def start_change(gateway: Gateway, request: ChangeRequest) -> StartedTask:

@@ -2,17 +2,13 @@
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import JsonValue
 
-from api.accepted_modes import accepted_form
 from api.aggregated import member_at, raw_path
-from api.authentication import User, authenticated
-from api.bodies import json_body
 from api.composites import answer_composite
 from api.errors import refuse
 from api.gateway import Gateway, gateway_of
-from api.request_headers import TaskWishes, task_wishes
 from api.responses import GET, resource_response
+from api.task_request import TaskRequest
 from taskfish.redfish.action_parameters import action_parameters
 from taskfish.redfish.inventory import COLLECTIONS
 from taskfish.redfish.links import ROOT
@@ -24,25 +20,17 @@ from taskfish.redfish.operations import (
 )
 from taskfish.redfish.resources import ActionInfo
 from taskfish.redfish.schema import SCHEMA
-from taskfish.store.accounts import AcceptedForm
 from workflows.operations import OPERATIONS
 
 router = APIRouter()
 _NAME = "Taskfish.{name}"
 
 
-async def run_operation(
-    request: Request,
-    body: dict[str, JsonValue] = Depends(json_body),
-    user: User = Depends(authenticated),
-    wishes: TaskWishes = Depends(task_wishes),
-    form: AcceptedForm = Depends(accepted_form),
-    gateway: Gateway = Depends(gateway_of),
-) -> Response:
+async def run_operation(asked: TaskRequest = Depends()) -> Response:
     """Start the operation as a task, whose steps are its SubTasks."""
-    uri = raw_path(request)
-    await _check_owner(gateway, uri)
-    return await answer_composite(request, gateway, user, form, wishes, uri, body)
+    uri = raw_path(asked.http)
+    await _check_owner(asked.gateway, uri)
+    return await answer_composite(asked, uri)
 
 
 async def action_info(

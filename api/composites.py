@@ -6,27 +6,22 @@ request of its own: its privileges, its method, its body, its machine (contracts
 
 from collections.abc import Iterable, Iterator
 
-from fastapi import Request
 from fastapi.responses import Response
 from pydantic import JsonValue
 
 from api.asked_operations import asked_at
-from api.authentication import User
 from api.change_request import ChangeRequest
 from api.conflicts import leave_turn, take_turn
-from api.gateway import Gateway
-from api.inline_answer import answer_started
-from api.preferences import Wait
-from api.request_headers import TaskWishes
-from api.starting import Claim, digest_of, start_once
+from api.inline_answer import answer_with_task
+from api.starting import Claim, digest_of
 from api.step_checks import StepChecks
+from api.task_request import TaskRequest
 from api.task_starter import Start
 from taskfish.redfish.inventory import Member
 from taskfish.redfish.operations import composite_at, new_task_id
 from taskfish.redfish.privileges import CONFIGURE_SELF
 from taskfish.redfish.secrecy import masked
 from taskfish.redfish.steps import UNDO, Plan, StepRequest, steps_of
-from taskfish.store.accounts import AcceptedForm
 from workflows.composite import Composite
 from workflows.shown_plan import planned
 from workflows.step_calls import place_of
@@ -34,22 +29,11 @@ from workflows.task import TaskMemo
 from workflows.time_limits import TimeLimits
 
 
-async def answer_composite(
-    http: Request,
-    gateway: Gateway,
-    user: User,
-    form: AcceptedForm,
-    wishes: TaskWishes,
-    uri: str,
-    body: dict[str, JsonValue],
-) -> Response:
+async def answer_composite(asked: TaskRequest, uri: str) -> Response:
     """Start the operation that a POST to the action `uri` asks for, and answer as it
     ends, or 202 if that takes longer.
     """
-    new = NewComposite(gateway, user, wishes, uri, body)
-    started = await start_once(gateway, new)
-    wait = wishes.wait or Wait(gateway.settings.wait_other)
-    return await answer_started(http, gateway, form, started, wait)
+    return await answer_with_task(asked, NewComposite(asked, uri))
 
 
 class NewComposite:
@@ -57,23 +41,16 @@ class NewComposite:
 
     always_starts = False
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        user: User,
-        wishes: TaskWishes,
-        uri: str,
-        body: dict[str, JsonValue],
-    ) -> None:
-        self.owner = user.name
-        self.wishes = wishes
-        self.digest = digest_of("POST", uri, body, {}, wishes)
-        self._gateway = gateway
-        self._user = user
+    def __init__(self, asked: TaskRequest, uri: str) -> None:
+        self.owner = asked.user.name
+        self.wishes = asked.wishes
+        self.digest = digest_of("POST", uri, asked.body, {}, asked.wishes)
+        self._gateway = asked.gateway
+        self._user = asked.user
         self._uri = uri
-        self._body = body
-        self._asked = asked_at(uri, body)
-        self._name, self._plan = self._asked.name, self._asked.plan
+        self._body = asked.body
+        self._operation = asked_at(uri, asked.body)
+        self._name, self._plan = self._operation.name, self._operation.plan
         self._members: tuple[Member, ...] = ()
         self._kept: dict[str, str] = {}
 
@@ -91,7 +68,7 @@ class NewComposite:
     async def check(self) -> None:
         """Raise what refuses the operation, with all that is wrong with its steps."""
         checks = StepChecks(self._gateway, self._user, self.wishes)
-        members = await checks.touched(self._asked)
+        members = await checks.touched(self._operation)
         self._members = tuple({each.uri: each for each in members}.values())
 
     async def prepare(self, claim: Claim) -> Start:

@@ -16,7 +16,8 @@ from api.gateway import Gateway
 from api.link_headers import add_link
 from api.preferences import Wait, note_applied
 from api.responses import monitor_uri, source_response, task_uri
-from api.starting import StartedTask
+from api.starting import NewTask, StartedTask, start_once
+from api.task_request import TaskRequest
 from api.task_resources import task_resource
 from api.task_view import TaskView
 from api.temporal_faults import TEMPORAL_FAULTS
@@ -25,25 +26,27 @@ from taskfish.redfish.task import TaskState
 from taskfish.store.accounts import AcceptedForm
 
 
-async def answer_started(
-    request: Request,
-    gateway: Gateway,
-    form: AcceptedForm,
-    started: StartedTask,
-    wait: Wait,
+async def answer_with_task(
+    asked: TaskRequest, new: NewTask, wait: Wait | None = None
 ) -> Response:
-    """Return the final answer if it comes within the wait, else 202 in its form.
+    """Start a task; return its final answer if it comes within the wait, else 202.
+
+    Without a wait it is the caller's, or the one of the settings. Raises what refuses
+    the task before it has started.
 
     A repeated request gets what the first has got, or would have: its wait counts
     from the start of the task. Nothing that fails from here on makes it an error: the
     task has started. A cancelled task has no final answer: its 202 says that it was.
     """
-    note_applied(request, wait)
+    gateway = asked.gateway
+    started = await start_once(gateway, new)
+    wait = wait or asked.wishes.wait or Wait(gateway.settings.wait_other)
+    note_applied(asked.http, wait)
     with suppress(TransientError, TaskGoneError):
-        final = await _final_answer(request, gateway, started, wait)
+        final = await _final_answer(asked.http, gateway, started, wait)
         if final is not None:
             return final
-    return await _accepted(gateway, form, started)
+    return await _accepted(gateway, asked.form, started)
 
 
 async def _final_answer(

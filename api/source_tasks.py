@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
-from pydantic import JsonValue
-
 from api.errors import refuse
-from api.gateway import Gateway
 from api.request_headers import TaskWishes
 from api.starting import Claim, digest_of
+from api.task_request import TaskRequest
 from api.task_starter import Start
 from taskfish.redfish.operations import OperationName, new_task_id
 from taskfish.redfish.resources import AGGREGATION_SOURCES
@@ -28,13 +26,20 @@ LONGEST_START = timedelta(seconds=30)
 class NewSourceTask:
     """A source that is to be added. `answer` is what its task ends with."""
 
-    gateway: Gateway
-    owner: str
-    wishes: TaskWishes
-    body: dict[str, JsonValue]
+    asked: TaskRequest
     source: Source
     answer: Answer
     always_starts: ClassVar[bool] = False
+
+    @property
+    def owner(self) -> str:
+        """Who asks for it."""
+        return self.asked.user.name
+
+    @property
+    def wishes(self) -> TaskWishes:
+        """What the request's headers ask for."""
+        return self.asked.wishes
 
     @property
     def source_id(self) -> str:
@@ -44,7 +49,7 @@ class NewSourceTask:
     @property
     def digest(self) -> bytes:
         """What tells the request from others."""
-        return digest_of("POST", AGGREGATION_SOURCES, self.body, {}, self.wishes)
+        return digest_of("POST", AGGREGATION_SOURCES, self.asked.body, {}, self.wishes)
 
     def new_id(self) -> str:
         """Return an Id that people can read."""
@@ -56,7 +61,7 @@ class NewSourceTask:
     async def prepare(self, claim: Claim) -> Start:
         """Take the source's place; raise 409 if there is one in it."""
         await self._reserve(claim)
-        settings = self.gateway.settings
+        settings = self.asked.gateway.settings
         return Start(
             task_id=claim.task_id,
             operation=self._operation,
@@ -78,7 +83,7 @@ class NewSourceTask:
                 name=f"Add {self.source.id}",
                 method="POST",
                 uri=AGGREGATION_SOURCES,
-                body=masked(self.body),
+                body=masked(self.asked.body),
             ),
             summary=f"AggregationSource.Create → {self.source.id}",
             request_id=self.wishes.request_id,
@@ -88,12 +93,14 @@ class NewSourceTask:
     async def abandon(self, claim: Claim) -> None:
         """Free the place, unless another try of the same request may need it."""
         if not claim.shared:
-            await self.gateway.sources.remove(self.source.id, task_id=claim.task_id)
+            await self.asked.gateway.sources.remove(
+                self.source.id, task_id=claim.task_id
+            )
 
     @property
     def _deadline(self) -> float:
         """The caller's, or that of its kind."""
-        limits = TimeLimits.model_validate(self.gateway.settings)
+        limits = TimeLimits.model_validate(self.asked.gateway.settings)
         return self.wishes.timeout or limits.deadline_of(self._operation.name)
 
     @property
@@ -107,14 +114,14 @@ class NewSourceTask:
         A place whose task ended without freeing it, or has not started for longer than
         any start takes, is taken over.
         """
-        sources, source = self.gateway.sources, self.source
+        sources, source = self.asked.gateway.sources, self.source
         taken = await sources.add(source, claim.task_id)
         if taken is None:
             return
         adding = taken.state == "adding"
         if adding and claim.shared and taken.task_id == claim.task_id:
             return
-        view = await self.gateway.tasks.read(taken.task_id) if adding else None
+        view = await self.asked.gateway.tasks.read(taken.task_id) if adding else None
         late = datetime.now(UTC) - taken.created_at > LONGEST_START
         if adding and (late if view is None else view.state.ended):
             await sources.remove(taken.source.id, task_id=taken.task_id)

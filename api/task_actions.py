@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
@@ -51,74 +52,76 @@ _PARAMETERS: Mapping[str, list[dict[str, JsonValue]]] = {SET_TAGS: [_TAGS]}
 """What actions take, but for those that take nothing."""
 
 
-@router.post(action_uri("{task_id}", SUSPEND))
-async def suspend(
+@dataclass(frozen=True)
+class TaskActionRequest:
+    """A POST to an action of a task that is there for the user."""
+
+    view: TaskView
+    body: dict[str, JsonValue]
+    user: User
+    gateway: Gateway
+
+    @property
+    def commands(self) -> TaskCommands:
+        """What the task can be told."""
+        return TaskCommands(self.gateway.temporal, self.view)
+
+
+async def asked_action(
     task_id: str,
     body: dict[str, JsonValue] = Depends(json_body),
     user: User = Depends(authenticated),
     gateway: Gateway = Depends(gateway_of),
-) -> Response:
+) -> TaskActionRequest:
+    """Read the request and its task; raise 404 for a task that is not there."""
+    view = await visible_task(gateway, user, task_id)
+    return TaskActionRequest(view, body, user, gateway)
+
+
+@router.post(action_uri("{task_id}", SUSPEND))
+async def suspend(asked: TaskActionRequest = Depends(asked_action)) -> Response:
     """Hold back what is not sent yet, or have the source pause its task: 204.
 
     Raises 400 for a task that can no more be held back, 409 for one that has ended.
     """
-    _check_body(SUSPEND, body)
-    view = await visible_task(gateway, user, task_id)
-    require_owner_or(user, view.owner)
-    _check_open(SUSPEND, view)
-    _check_takes(SUSPEND, view)
+    _check_body(SUSPEND, asked.body)
+    view = _own(asked, SUSPEND)
     if view.suspended is not None:
         return Response(status_code=204)
     _check_pausable(view)
-    if not await TaskCommands(gateway.temporal, view).suspend(user.name):
+    if not await asked.commands.suspend(asked.user.name):
         raise _ended(SUSPEND, view)
     return Response(status_code=204)
 
 
 @router.post(action_uri("{task_id}", RESUME))
-async def resume(
-    task_id: str,
-    body: dict[str, JsonValue] = Depends(json_body),
-    user: User = Depends(authenticated),
-    gateway: Gateway = Depends(gateway_of),
-) -> Response:
+async def resume(asked: TaskActionRequest = Depends(asked_action)) -> Response:
     """Let a suspended task go on, also one that its source has paused by itself: 204,
     also if it is not suspended at all.
 
     Raises 400 for one that its source does not resume, 409 for one that has ended.
     """
-    _check_body(RESUME, body)
-    view = await visible_task(gateway, user, task_id)
-    require_owner_or(user, view.owner)
-    _check_open(RESUME, view)
-    _check_takes(RESUME, view)
+    _check_body(RESUME, asked.body)
+    view = _own(asked, RESUME)
     if view.suspended is None:
         if view.state is not TaskState.SUSPENDED:
             return Response(status_code=204)
         _check_resumable(view)
-    if not await TaskCommands(gateway.temporal, view).resume(user.name):
+    if not await asked.commands.resume(asked.user.name):
         raise _ended(RESUME, view)
     return Response(status_code=204)
 
 
 @router.post(action_uri("{task_id}", PAUSE_BEFORE))
-async def pause_before(
-    task_id: str,
-    body: dict[str, JsonValue] = Depends(json_body),
-    user: User = Depends(authenticated),
-    gateway: Gateway = Depends(gateway_of),
-) -> Response:
+async def pause_before(asked: TaskActionRequest = Depends(asked_action)) -> Response:
     """Have an operation wait for a Resume before it begins some of its steps: 204.
 
     Raises 400 for a step that there is not, or that has begun, 409 for a task that has
     ended.
     """
-    steps = checked_action(PauseBeforeBody, body, PAUSE_BEFORE).steps
-    view = await visible_task(gateway, user, task_id)
-    require_owner_or(user, view.owner)
-    _check_open(PAUSE_BEFORE, view)
-    _check_takes(PAUSE_BEFORE, view)
-    allowed = await _not_begun(gateway, view)
+    steps = checked_action(PauseBeforeBody, asked.body, PAUSE_BEFORE).steps
+    view = _own(asked, PAUSE_BEFORE)
+    allowed = await _not_begun(asked.gateway, view)
     for step in steps:
         if step not in allowed:
             raise refuse(
@@ -130,54 +133,41 @@ async def pause_before(
                 if allowed
                 else "All steps have begun: suspend the task, or cancel it.",
             )
-    if not await TaskCommands(gateway.temporal, view).pause_before(steps, user.name):
+    if not await asked.commands.pause_before(steps, asked.user.name):
         raise _ended(PAUSE_BEFORE, view)
     return Response(status_code=204)
 
 
 @router.post(action_uri("{task_id}", SET_TAGS))
-async def set_tags(
-    task_id: str,
-    body: dict[str, JsonValue] = Depends(json_body),
-    user: User = Depends(authenticated),
-    gateway: Gateway = Depends(gateway_of),
-) -> Response:
+async def set_tags(asked: TaskActionRequest = Depends(asked_action)) -> Response:
     """Give a task other tags than those so far: 204.
 
     Lists and filters have them when a worker has taken note. Raises 409 for a task
     that has ended: Temporal changes nothing of it any more.
     """
-    tags = list(dict.fromkeys(checked_action(TagsBody, body, SET_TAGS).tags))
-    view = await visible_task(gateway, user, task_id)
-    require_owner_or(user, view.owner)
-    _check_open(SET_TAGS, view)
-    await gateway.requests.add_end(user.name, view.id)
-    if not await TaskCommands(gateway.temporal, view).set_tags(tags):
+    tags = list(dict.fromkeys(checked_action(TagsBody, asked.body, SET_TAGS).tags))
+    view = _own(asked, SET_TAGS)
+    await asked.gateway.requests.add_end(asked.user.name, view.id)
+    if not await asked.commands.set_tags(tags):
         raise _ended(SET_TAGS, view)
-    await _shown(gateway, view, tags)
+    await _shown(asked.gateway, view, tags)
     return Response(status_code=204)
 
 
 @router.post(action_uri("{task_id}", KILL))
-async def kill(
-    task_id: str,
-    body: dict[str, JsonValue] = Depends(json_body),
-    user: User = Depends(authenticated),
-    gateway: Gateway = Depends(gateway_of),
-) -> Response:
+async def kill(asked: TaskActionRequest = Depends(asked_action)) -> Response:
     """End a task at once, whatever its source does: 204.
 
     It says then what its source may still do. Raises 409 for one that has ended.
     """
-    _check_body(KILL, body)
-    view = await visible_task(gateway, user, task_id)
+    view, who = asked.view, asked.user.name
+    _check_body(KILL, asked.body)
     _check_open(KILL, view)
-    await gateway.requests.add_end(user.name, view.id)
-    commands = TaskCommands(gateway.temporal, view)
-    await commands.tell_steps_of_kill(user.name)
-    if not await commands.kill(user.name):
+    await asked.gateway.requests.add_end(who, view.id)
+    await asked.commands.tell_steps_of_kill(who)
+    if not await asked.commands.kill(who):
         raise _ended(KILL, view)
-    await tell_of_kill(gateway, view, user.name)
+    await tell_of_kill(asked.gateway, view, who)
     return Response(status_code=204)
 
 
@@ -235,6 +225,16 @@ async def _shown(gateway: Gateway, view: TaskView, tags: Sequence[str]) -> None:
         if set(seen.labels.tags) == set(tags):
             return
         await asyncio.sleep(A_LOOK)
+
+
+def _own(asked: TaskActionRequest, action: str) -> TaskView:
+    """Return the task; raise 403 for another's, 400 for an action that it does not
+    take, 409 if it has ended.
+    """
+    require_owner_or(asked.user, asked.view.owner)
+    _check_open(action, asked.view)
+    _check_takes(action, asked.view)
+    return asked.view
 
 
 def _check_body(action: str, body: dict[str, JsonValue]) -> None:

@@ -3,14 +3,10 @@
 from collections import defaultdict
 from functools import partial
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response
-from pydantic import JsonValue
 
-from api.accepted_modes import accepted_form
 from api.apply_times import apply_time_of
-from api.authentication import User, authenticated
-from api.bodies import json_body
 from api.bulk import BulkPlan, BulkRequest, answer_bulk
 from api.change_request import ChangeRequest
 from api.changes import answer_change
@@ -18,8 +14,8 @@ from api.errors import refuse
 from api.gateway import Gateway, gateway_of
 from api.maintenance_window import offered_window
 from api.privileges import require_for
-from api.request_headers import TaskWishes, task_wishes
 from api.responses import resource_response
+from api.task_request import TaskRequest
 from taskfish.errors import RequestRefusedError
 from taskfish.redfish.apply_time import OPERATION_APPLY_TIME, needs_window
 from taskfish.redfish.apply_time_support import apply_time_support
@@ -38,7 +34,6 @@ from taskfish.redfish.resources import (
 )
 from taskfish.redfish.schema import SCHEMA
 from taskfish.redfish.secrecy import masked
-from taskfish.store.accounts import AcceptedForm
 
 ACTION = "UpdateService.SimpleUpdate"
 _A_MANAGER = f"{ROOT}/Managers/any"
@@ -67,59 +62,50 @@ async def update_service(gateway: Gateway = Depends(gateway_of)) -> Response:
 
 
 @router.post(SIMPLE_UPDATE)
-async def simple_update(
-    request: Request,
-    body: dict[str, JsonValue] = Depends(json_body),
-    user: User = Depends(authenticated),
-    wishes: TaskWishes = Depends(task_wishes),
-    form: AcceptedForm = Depends(accepted_form),
-    gateway: Gateway = Depends(gateway_of),
-) -> Response:
+async def simple_update(asked: TaskRequest = Depends()) -> Response:
     """Start an update of the source that the Targets belong to, as a task; of several
     sources a step each.
 
     Without Targets only where there is one source: the schema means "all". The source
     decides then what it updates, which may be its BMC.
     """
-    problems = check_body(ACTION, body)
+    problems = check_body(ACTION, asked.body)
     if problems:
         raise RequestRefusedError(*problems)
-    targets = await _members_at(gateway, user, body.get("Targets"))
+    targets = await _members_at(asked)
     sources = {member.source for member in targets}
     if len(sources) > 1:
-        asked = BulkRequest(
+        bulk = BulkRequest(
             operation=name_operation("POST", SIMPLE_UPDATE),
             uri=SIMPLE_UPDATE,
-            body=body,
-            plan=partial(_plan, gateway, user, wishes, body, targets),
+            plan=partial(_plan, asked, targets),
             workflow_type=SIMPLE_UPDATE_MANY,
         )
-        return await answer_bulk(request, gateway, user, form, wishes, asked)
-    source = sources.pop() if targets else await _only_source(gateway, user)
+        return await answer_bulk(asked, bulk)
+    source = sources.pop() if targets else await _only_source(asked)
     change = ChangeRequest(
         method="POST",
         uri=SIMPLE_UPDATE,
-        body=body,
+        body=asked.body,
         source=source,
         targets=targets,
-        owner=user.name,
-        wishes=wishes,
+        owner=asked.user.name,
+        wishes=asked.wishes,
     )
-    return await answer_change(request, gateway, form, change)
+    return await answer_change(asked, change)
 
 
-async def _members_at(
-    gateway: Gateway, user: User, uris: JsonValue
-) -> tuple[Member, ...]:
+async def _members_at(asked: TaskRequest) -> tuple[Member, ...]:
     """Return the members that the Targets lie in, one for each.
 
     Raises 404 for an unknown one, 403 for one that the user may not change.
     """
-    listed = [str(uri) for uri in uris] if isinstance(uris, list) else []
+    targets = asked.body.get("Targets")
+    listed = [str(uri) for uri in targets] if isinstance(targets, list) else []
     for uri in listed:
-        require_for(user, "POST", uri)
+        require_for(asked.user, "POST", uri)
     places = [member_of(uri) for uri in listed]
-    found = await gateway.inventory.at(place[1] for place in places if place)
+    found = await asked.gateway.inventory.at(place[1] for place in places if place)
     members = []
     for uri, place in zip(listed, places, strict=True):
         if place is None or place[1] not in found:
@@ -128,18 +114,12 @@ async def _members_at(
     return tuple(members)
 
 
-async def _plan(
-    gateway: Gateway,
-    user: User,
-    wishes: TaskWishes,
-    body: dict[str, JsonValue],
-    members: tuple[Member, ...],
-) -> BulkPlan:
+async def _plan(asked: TaskRequest, members: tuple[Member, ...]) -> BulkPlan:
     """Return a step for each source, with its own Targets; raise what would refuse the
     update of one of them.
     """
     targets: dict[str, list[str]] = defaultdict(list)
-    given = body["Targets"]
+    given = asked.body["Targets"]
     assert isinstance(given, list), "its members were looked up"
     for uri, member in zip(given, members, strict=True):
         targets[member.source].append(str(uri))
@@ -147,13 +127,13 @@ async def _plan(
     change = ChangeRequest(
         method="POST",
         uri=SIMPLE_UPDATE,
-        body=body,
+        body=asked.body,
         source=first.source,
-        owner=user.name,
-        wishes=wishes,
+        owner=asked.user.name,
+        wishes=asked.wishes,
         targets=members,
     )
-    when = await apply_time_of(gateway, change)
+    when = await apply_time_of(asked.gateway, change)
     if when is not None and needs_window(when.value):
         raise refuse(
             "ActionParameterValueNotInList",
@@ -162,7 +142,9 @@ async def _plan(
             ACTION,
             resolution="For several sources, choose Immediate.",
         )
-    shared = masked({name: each for name, each in body.items() if name != "Targets"})
+    shared = masked(
+        {name: each for name, each in asked.body.items() if name != "Targets"}
+    )
     names = tuple(targets)
     bulk = Bulk(
         names=names,
@@ -173,10 +155,10 @@ async def _plan(
     return BulkPlan(bulk=bulk, memo=planned_bulk(bulk), members=members)
 
 
-async def _only_source(gateway: Gateway, user: User) -> str:
+async def _only_source(asked: TaskRequest) -> str:
     """Return the source if there is one only, for who may update its Managers."""
-    require_for(user, "POST", _A_MANAGER)
-    systems = await gateway.inventory.collection("Systems")
+    require_for(asked.user, "POST", _A_MANAGER)
+    systems = await asked.gateway.inventory.collection("Systems")
     sources = {name.partition(".")[0] for name in systems}
     if len(sources) == 1:
         return sources.pop()

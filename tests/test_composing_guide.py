@@ -29,10 +29,10 @@ def files() -> dict[str, str]:
     return dict(FILE.findall(GUIDE.read_text()))
 
 
-def renew_routes() -> None:
-    """Let the next app have routes for what is registered now."""
-    importlib.reload(composite_actions)
+def forget_routes() -> None:
+    """Let the next app have the routes that there are then."""
     app._routes.cache_clear()
+    app._openapi.cache_clear()
 
 
 @pytest.fixture
@@ -40,17 +40,21 @@ def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     """Register the guide's operations, as workflows/operations.py would."""
     monkeypatch.syspath_prepend(tmp_path)
     before, modules = set(REGISTERED), set(sys.modules)
+    routes = dict(vars(composite_actions))
     for name, code in files().items():
         (tmp_path / name).write_text(code)
         if not name.startswith("test_"):
             importlib.import_module(name.removesuffix(".py"))
-    renew_routes()
+    importlib.reload(composite_actions)
+    forget_routes()
     yield
     for name in set(REGISTERED) - before:
         del REGISTERED[name]
     for name in {each.removesuffix(".py") for each in files()} - modules:
         sys.modules.pop(name, None)
-    renew_routes()
+    # Not anew: the operations of other tests would get routes that they have not had.
+    vars(composite_actions).update(routes)
+    forget_routes()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """From a source's raw reply to an Answer, and what its status means for the caller."""
 
 import json
-import math
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,6 +21,7 @@ from taskfish.errors import (
 )
 from taskfish.plugins.transport import ANSWER_LIMIT, Reply
 from taskfish.redfish.foreign_messages import message_objects
+from taskfish.redfish.json_values import finite_number, refuse_constant
 from taskfish.redfish.links import Translate, walk_links
 from taskfish.redfish.messages import base_message, error_body, success_body
 from taskfish.redfish.task import Answer
@@ -227,24 +227,13 @@ def _body(reply: Reply) -> JsonValue:
 def _parsed(text: str) -> JsonValue:
     """Parse JSON as every later reader will have it; ValueError if one could not."""
     value: JsonValue = json.loads(
-        text, parse_constant=_not_json, parse_float=_finite_number
+        text, parse_constant=refuse_constant, parse_float=finite_number
     )
     if _LONE_SURROGATE.search(text):
         value = json.loads(_paired(json.dumps(value, ensure_ascii=False)))
     if _is_deeper(value, MAX_DEPTH):
         raise ValueError("nested too deeply")
     return value
-
-
-def _not_json(constant: str) -> float:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _finite_number(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError("number out of range")
-    return number
 
 
 def _paired(text: str) -> str:

@@ -33,7 +33,7 @@ METHODS = "/redfish/v1/AggregationService/ConnectionMethods"
 TASKS = "/redfish/v1/TaskService/Tasks"
 USER, PASSWORD = "admin", "gatekeeper"
 FAST = Modes(seconds=0.4)
-POLL = 0.05
+POLL = 0.1
 LONGEST_WAIT = 120.0
 
 

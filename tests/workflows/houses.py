@@ -69,7 +69,7 @@ async def until(
             holds, pause = condition(), 0.01
             if isinstance(holds, Awaitable):
                 # It asks somebody: more often would only keep the machine busy.
-                asked, holds, pause = holds, False, 0.03
+                asked, holds, pause = holds, False, 0.1
                 with _silence_of_temporal():
                     holds = await asked
             if holds:

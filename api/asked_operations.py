@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import JsonValue
 
@@ -39,7 +40,15 @@ class Asked:
 
     def is_faulty(self, place: str) -> bool:
         """Say whether something is wrong with a step already."""
-        return any(f"{each.parameter}/".startswith(f"{place}/") for each in self.faults)
+        return place in self._faulty
+
+    @cached_property
+    def _faulty(self) -> frozenset[str]:
+        """The places of all faults, and all that they lie in."""
+        ways = (each.parameter.split("/") for each in self.faults)
+        return frozenset(
+            "/".join(way[:depth]) for way in ways for depth in range(1, len(way) + 1)
+        )
 
 
 def asked_at(uri: str, body: dict[str, JsonValue]) -> Asked:

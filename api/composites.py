@@ -126,7 +126,7 @@ class NewComposite:
             method="POST",
             uri=self._uri,
             body=self._body,
-            source=self.source_id,
+            source="",  # Its turn is on the machines that it changes, if any.
             owner=self.owner,
             wishes=self.wishes,
             targets=self._members,

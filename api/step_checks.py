@@ -77,6 +77,7 @@ class StepChecks:
         for source in {member.source for member in members}:
             await known_source(self.gateway, source)
         if request.method == "GET":
+            check_method("GET", uri)
             return ()
         await self._check_change(request, uri, members)
         return members

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
 
     from taskfish.redfish.messages import base_message
     from taskfish.redfish.operations import owner_of_action
-    from taskfish.redfish.steps import Plan, PlanError, Step, steps_of
+    from taskfish.redfish.steps import MOST_STEPS, Plan, PlanError, Step, steps_of
     from taskfish.redfish.task import Answer, Outcome, TaskState
     from taskfish.redfish.verdicts import failed_answer, failed_outcome
     from workflows.composite import Composite
@@ -45,6 +45,7 @@ class Parameters(BaseModel):
     pause_before: tuple[str, ...] = Field(
         alias="PauseBefore",
         default=(),
+        max_length=MOST_STEPS,
         strict=False,
         description="The steps before which the operation waits for a Resume.",
     )

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pydantic import JsonValue
 
 from taskfish.redfish.expressions import expression_faults, steps_in, with_any
-from taskfish.redfish.operations import composite_at
+from taskfish.redfish.operations import composite_at, is_ours
 from taskfish.redfish.resources import SIMPLE_UPDATE
 from taskfish.redfish.secrecy import masked
 from taskfish.redfish.step_uris import uri_fault
 from taskfish.redfish.steps import UNDO, Plan, PlanError, Step, StepRequest, Together
-from taskfish.redfish.written_plans import MOST_STEPS, placed_steps
+from taskfish.redfish.written_plans import placed_steps
 
 RUN_PLAN = "Taskfish.RunPlan"
 
@@ -19,7 +19,7 @@ RUN_PLAN = "Taskfish.RunPlan"
 def plan_faults(plan: Plan) -> list[PlanError]:
     """Return all of it, each fault with the way to its place: `Steps/3/Uri`."""
     placed = placed_steps(plan)
-    faults = list(_number_faults(plan, len(placed)))
+    faults = list(_number_faults(plan))
     counted = Counter(step.name for _, step in placed)
     earlier = _earlier(plan)
     for place, step in placed:
@@ -32,9 +32,9 @@ def plan_faults(plan: Plan) -> list[PlanError]:
     return faults
 
 
-def _number_faults(plan: Plan, number: int) -> Iterator[PlanError]:
-    if not 0 < number <= MOST_STEPS:
-        yield PlanError("Steps", f"a plan has 1 to {MOST_STEPS} steps")
+def _number_faults(plan: Plan) -> Iterator[PlanError]:
+    if not plan:
+        yield PlanError("Steps", "a plan has one step at least")
     for index, part in enumerate(plan):
         if isinstance(part, Together) and not part.steps:
             yield PlanError(f"Steps/{index}/Together", "there is no step in it")
@@ -101,6 +101,8 @@ def _uri_faults(place: str, request: StepRequest) -> Iterator[PlanError]:
     composite = composite_at(request.uri)
     if composite is not None and composite.name == RUN_PLAN:
         yield PlanError(f"{place}/Uri", "a plan has no other plan in it")
+    elif composite is not None and not is_ours(composite.name):
+        yield PlanError(f"{place}/Uri", "a step is not for many machines at once")
     elif composite is not None and refers:
         why = "the URI of an operation of this service has no values of answers in it"
         yield PlanError(f"{place}/Uri", why)
@@ -113,6 +115,10 @@ def _body_faults(place: str, request: StepRequest) -> Iterator[PlanError]:
     of an update have to be known.
     """
     body = request.body
+    is_expression = isinstance(body, str) and body.startswith("${")
+    is_object = isinstance(body, dict | None) or is_expression
+    if request.method != "GET" and not is_object:
+        yield PlanError(f"{place}/Body", "it is no object")
     if steps_in(body) and masked(body) != body:
         why = "a body with a secret has no values of earlier answers in it"
         yield PlanError(f"{place}/Body", why)

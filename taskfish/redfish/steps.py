@@ -14,6 +14,8 @@ from taskfish.redfish.conditions import Condition as Condition
 from taskfish.redfish.expressions import steps_in
 
 StepMethod = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
+MOST_STEPS = 200
+"""How many steps a plan of a client has, and are held back before they begin."""
 UNDO = "undo-"
 """What the names of the steps begin with that undo others; no other's does."""
 STEP_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}$"

@@ -4,11 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_pascal
+from pydantic_core import PydanticCustomError
 
 from taskfish.redfish.conditions import Condition
-from taskfish.redfish.steps import Plan, Step, StepRequest, Together
+from taskfish.redfish.steps import MOST_STEPS, Plan, Step, StepRequest, Together
 
-MOST_STEPS = 200
 LONGEST_TIMEOUT = 2_592_000
 """30 days, in seconds."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
@@ -92,7 +92,23 @@ def _part(value: Any) -> Any:
 
 
 WrittenPart = Annotated[WrittenStep | WrittenTogether, BeforeValidator(_part)]
-WrittenSteps = tuple[WrittenPart, ...]
+
+
+def _few(value: Any) -> Any:
+    """Refuse too many steps before they are read: that alone would take long."""
+    if isinstance(value, list | tuple) and sum(map(_number_of, value)) > MOST_STEPS:
+        raise PydanticCustomError(
+            "too_long", "more steps than a plan has", {"max_length": MOST_STEPS}
+        )
+    return value
+
+
+def _number_of(part: Any) -> int:
+    together = part.get("Together") if isinstance(part, dict) else None
+    return len(together) if isinstance(together, list | tuple) else 1
+
+
+WrittenSteps = Annotated[tuple[WrittenPart, ...], BeforeValidator(_few)]
 
 
 def plan_of(parts: WrittenSteps) -> Plan:

@@ -1,6 +1,7 @@
 """Plans over HTTP: `POST …/TaskService/Actions/Oem/Taskfish.RunPlan`."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -144,6 +145,7 @@ async def test_all_faults_are_told_at_once(house: House) -> None:
         LOOK | {"Uri": "/redfish/v1/Systems/nobody.1"},
         {"Together": [TAG | {"Uri": SERVICE}, RESTART | {"Name": "look"}]},
         {"Name": "put", "Method": "PUT", "Uri": RESET},
+        LOOK | {"Name": "get", "Uri": RESET},
         FAILS
         | {"Undo": {"Method": "POST", "Uri": f"{SYSTEM}/Actions/Oem/Taskfish.No"}},
     )
@@ -156,11 +158,12 @@ async def test_all_faults_are_told_at_once(house: House) -> None:
             "Steps/2/Together/1/Name",
             "Steps/0",
             "Steps/3",
-            "Steps/4/Undo",
+            "Steps/4",
+            "Steps/5/Undo",
         )
     ):
         assert said[number].startswith(f"{place}: "), said
-    assert len(said) == 6
+    assert len(said) == 7
     assert "abc" not in refused.text
     assert await rows(house) <= before
     assert house.executions("bmc1") == 0
@@ -171,6 +174,12 @@ async def test_all_faults_are_told_at_once(house: House) -> None:
     [
         ({}, ["ActionParameterMissing"]),
         ({"Steps": []}, ["ActionParameterValueConflict"]),
+        ({"Steps": [{}] * 201}, ["ActionParameterValueOutOfRange"]),
+        ({"Steps": [{"Together": [{}] * 201}]}, ["ActionParameterValueOutOfRange"]),
+        (
+            {"Steps": [LOOK], "PauseBefore": ["look"] * 201},
+            ["ActionParameterValueOutOfRange"],
+        ),
         ({"Steps": [{}]}, ["ActionParameterMissing"] * 3),
         ({"Steps": [7]}, ["ActionParameterValueTypeError"]),
         ({"Steps": {"Name": "a"}}, ["ActionParameterValueTypeError"]),
@@ -307,6 +316,26 @@ async def test_conflict_is_asked_of_every_machine(house: House) -> None:
     assert message_keys(refused) == ["ResourceInUse"]
     assert other.json()["@odata.id"] in refused.headers["Link"]
     assert await rows(house) <= before
+
+
+async def test_plan_that_only_reads_takes_no_turn(house: House) -> None:
+    never = {"Pointer": "/PowerState", "Value": "Never"}
+    reading = await run(house, LOOK | {"Until": never})
+    assert reading.status_code == 202
+    change = await house.change(
+        "POST", RESET, RESTART["Body"], **{"Task-Conflict": "reject"}
+    )
+    assert change.status_code == 202, change.text
+    await house.client.delete(reading.json()["@odata.id"])
+
+
+async def test_far_too_many_steps_are_refused_at_once(house: House) -> None:
+    """Looked at one by one they would hold up all others for minutes."""
+    steps = [{"Name": "a", "Method": "GET", "Uri": "/x"}] * 20_000
+    begun = time.process_time()
+    refused = await house.client.post(ACTION, json={"Steps": steps})
+    assert refused.status_code == 400
+    assert time.process_time() - begun < 3
 
 
 async def test_source_that_is_down_is_told_of_at_once(house: House) -> None:

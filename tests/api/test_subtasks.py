@@ -13,6 +13,7 @@ from tests.api.accounts import account
 from tests.api.answers import members, message_keys
 from tests.api.governing import act
 from tests.composing import (
+    ACTION,
     BEFORE_RESET,
     STEPS,
     create_and_reset,
@@ -23,6 +24,7 @@ from tests.composing import (
     sub_tasks,
     until_sent,
     until_step,
+    wanted,
 )
 from tests.house import House
 from tests.workflows.houses import BMC, until_executed, words_of
@@ -188,6 +190,21 @@ async def test_cancelled_step_ends_the_operation(house: House) -> None:
     never = await sub_task(house, accepted, "system-on")
     assert "was not begun" in words_of(never)
     assert "StartTime" not in never
+
+
+async def test_operator_cancels_a_step_of_his_own(house: House) -> None:
+    house.emulator.set_modes("bmc1", seconds=30, abort_seconds=0)
+    async with account(house, "Operator") as owner:
+        accepted = await house.client.post(ACTION, json=wanted(), auth=owner)
+        assert accepted.status_code == 202, accepted.text
+        await until_sent(house, accepted, "create-volume")
+        uri = step_uri(accepted, "create-volume")
+        answer = await house.client.delete(uri, auth=owner)
+        assert answer.status_code == 202, answer.text
+        task = await house.ended(accepted)
+        step = await sub_task(house, accepted, "create-volume")
+    assert (task["TaskState"], step["TaskState"]) == ("Exception", "Cancelled")
+    assert f"cancelled by {owner[0]}" in words_of(step)
 
 
 async def test_stranger_neither_cancels_a_step_nor_holds_it(

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from taskfish.redfish.plan_faults import plan_faults
 from taskfish.redfish.steps import steps_of
@@ -13,6 +14,7 @@ SYSTEM = "/redfish/v1/Systems/bmc1.1"
 UPDATE = "/redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate"
 OURS = f"{SYSTEM}/Actions/Oem/Taskfish.CreateVolumeAndReset"
 RUN_PLAN = "/redfish/v1/TaskService/Actions/Oem/Taskfish.RunPlan"
+BULK = "/redfish/v1/AggregationService/Actions/AggregationService.Reset"
 LOOK = {"Name": "look", "Method": "GET", "Uri": SYSTEM}
 POST = {"Name": "post", "Method": "POST", "Uri": f"{SYSTEM}/Storage/1/Volumes"}
 
@@ -70,10 +72,13 @@ def test_good_plans_have_no_faults() -> None:
         ({"Uri": "/redfish/v1/TaskService/Tasks/x/Actions/Oem/Taskfish.Kill"}, "Uri"),
         ({"Uri": f"{SYSTEM}/Oem/Taskfish/Tasks"}, "Uri"),
         ({"Uri": RUN_PLAN}, "Uri"),
+        ({"Uri": BULK}, "Uri"),
         ({"Uri": OURS.replace("bmc1", "${look#/Body/Id}.")}, "Uri"),
         ({"Uri": OURS, "Method": "PATCH"}, "Method"),
         ({"Body": {"a": ["${nobody#/Body}"]}}, "Body"),
         ({"Body": "${"}, "Body"),
+        ({"Body": [1]}, "Body"),
+        ({"Body": "text"}, "Body"),
         ({"Body": {"Password": "x", "UserName": "${look#/Body/Id}"}}, "Body"),
         ({"Body": {"Password": "${look#/Body/Id}"}}, "Body"),
         ({"Uri": UPDATE, "Body": {"Targets": ["${look#/Body/Id}"]}}, "Body/Targets"),
@@ -114,8 +119,9 @@ def test_steps_that_run_together_know_nothing_of_each_other() -> None:
 def test_number_of_steps_is_limited() -> None:
     many = [LOOK | {"Name": f"look{number}"} for number in range(201)]
     assert faults(*many[:200]) == []
-    assert faults(*many) == ["Steps"]
-    assert faults({"Together": many}) == ["Steps"]
+    for steps in (many, [{"Together": many}], [*many[:100], {"Together": many[100:]}]):
+        with pytest.raises(ValidationError, match="more steps than a plan has"):
+            faults(*steps)
     assert faults() == ["Steps"]
     assert faults(LOOK, {"Together": []}) == ["Steps/1/Together"]
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import httpx
+import pytest
 
 from tests.composing import (
     BEFORE_RESET,
@@ -21,6 +22,7 @@ from tests.workflows.houses import (
     until_executed,
     words_of,
 )
+from tests.workflows.test_sent_once import FIRST, LAST, reset_workflow
 from tests.workflows.three_volumes import start
 
 
@@ -254,3 +256,30 @@ async def test_steps_of_a_killed_operation_are_told_to_end(bmc: House) -> None:
     answer = await bmc.client.delete(step_uri(again, "create-volume"))
     assert answer.status_code == 405
     assert bmc.executions("bmc1") == 1
+
+
+@pytest.mark.parametrize("point", [FIRST, LAST])
+async def test_reset_of_an_ended_operation_sends_nothing(
+    bmc: House, point: int
+) -> None:
+    """Its steps begin again, and find what those before them have sent."""
+    bmc.emulator.set_modes("bmc1", seconds=0.2)
+    accepted = await create_and_reset(bmc)
+    before = await bmc.ended(accepted)
+    sent = done(bmc)
+    await reset_workflow(bmc, accepted, point)
+    task = await bmc.ended(accepted)
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK"), task
+    assert task["Links"] == before["Links"]
+    assert done(bmc) == sent
+
+
+async def test_reset_of_a_running_operation_follows_its_step(bmc: House) -> None:
+    bmc.emulator.set_modes("bmc1", pause_at=30)
+    accepted = await create_and_reset(bmc)
+    await until_step(bmc, accepted, "create-volume", "Suspended")
+    await reset_workflow(bmc, accepted, FIRST)
+    bmc.emulator.set_modes("bmc1", pause_at=None, seconds=0.2)
+    task = await bmc.ended(accepted)
+    assert task["TaskState"] == "Completed", words_of(task)
+    assert [method for method, _ in done(bmc)] == ["POST", "POST"]

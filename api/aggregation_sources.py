@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from activities.open_places import OpenPlaces
 from api.bodies import json_body
 from api.errors import refuse
 from api.etags import check_if_match, etag_of, versioned_response, wanted_etags
@@ -19,6 +20,7 @@ from api.task_request import TaskRequest
 from api.unsubscribing import unsubscribing
 from taskfish.errors import RequestRefusedError, TemporalUnavailableError
 from taskfish.plugins.addresses import can_be_named
+from taskfish.redfish.links import ROOT
 from taskfish.redfish.requests import (
     NewSourceBody,
     SourceChange,
@@ -131,7 +133,7 @@ async def remove_source(
     seen = await _seen(gateway, record, request)
     removal = _checked(SourceRemoval, body)
     forced = removal.oem and removal.oem.taskfish and removal.oem.taskfish.force
-    if not forced and await gateway.tasks.has_open_tasks(source_id):
+    if not forced and await _is_in_use(gateway, source_id):
         text = f"Tasks of {source_id} are still open."
         how = "Wait for their end, or send Oem.Taskfish.Force."
         raise refuse("ResourceInUse", text=text, resolution=how)
@@ -144,6 +146,18 @@ async def remove_source(
     if gateway.settings.remove_tasks_with_source:
         await _remove_tasks(gateway, source_id)
     return Response(status_code=204)
+
+
+async def _is_in_use(gateway: Gateway, source_id: str) -> bool:
+    """Say whether tasks are open that change a source, or will: steps of operations on
+    several sources that have not begun have their turn on its systems.
+    """
+    if await gateway.tasks.has_open_tasks(source_id):
+        return True
+    systems = await gateway.inventory.systems_of(source_id)
+    places = await gateway.turns.on(f"{ROOT}/Systems/{name}" for name in systems)
+    open_places = OpenPlaces(gateway.temporal, gateway.turns)
+    return await open_places.first(places) is not None
 
 
 async def _remove_tasks(gateway: Gateway, source_id: str) -> None:

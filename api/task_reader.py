@@ -17,7 +17,6 @@ from temporalio.service import RPCError
 
 from activities.memos import UNREADABLE
 from activities.progress import SUSPENDED_MEMO, Progress
-from activities.retention import TASKS_QUERY
 from api.task_history import TaskHistory
 from api.task_labels import labels_of
 from api.task_view import (
@@ -34,6 +33,7 @@ from api.temporal_faults import (
     unavailable,
     unread,
 )
+from api.temporal_queries import quoted
 from taskfish.errors import TaskGoneError
 from taskfish.redfish.messages import base_message
 from taskfish.redfish.step_plan import (
@@ -60,7 +60,8 @@ PAGE_SIZE = 1000
 _UNTOLD = (TaskState.CANCELLED, TaskState.EXCEPTION)
 """Last states that do not tell whether a task had started before."""
 _GONE_ON = WorkflowExecutionStatus.CONTINUED_AS_NEW
-_IS_OPEN = "ExecutionStatus = 'Running'"
+_RUNNING = "TaskOperation IS NOT NULL AND ExecutionStatus = 'Running'"
+"""Tasks that are open, and their steps."""
 _NO_REASON = "it gave no reason"
 """Why a source refuses in runs of an earlier version, which kept only that it did."""
 _WAITING_ACTIVITIES = ("await_completion", "await_turn", "await_reset", "await_state")
@@ -112,15 +113,16 @@ class TaskReader:
         return Answer.model_validate(result)
 
     async def has_open_tasks(self, source_id: str) -> bool:
-        """Say whether changes of a source are still under way.
+        """Say whether changes of a source are still under way, those that are steps of
+        operations on several sources among them.
 
         Visibility lags behind: what it lists as open may have ended since.
         """
-        query = f"{TASKS_QUERY} AND TaskSource = '{source_id}' AND {_IS_OPEN}"
+        query = f"{_RUNNING} AND TaskSource = {quoted(source_id)}"
         try:
             async for listed in self._listed(query):
-                run = await self.read(listed.id, listed.run_id)
-                if run is not None and not run.state.ended:
+                run = await self._described(listed.id, listed.run_id)
+                if run is not None and run.close_time is None:
                     return True
         except TEMPORAL_FAULTS as error:
             raise unavailable(error) from error

@@ -14,6 +14,7 @@ from taskfish.plugins.emulator import Emulator, serve
 from taskfish.redfish.sources import SourceOptions
 from taskfish.store.sources import Sources
 from tests.api.answers import members, message_keys
+from tests.composing import until_sent
 from tests.house import FAST, LONGEST_WAIT, METHODS, SOURCES, House, source_body
 from tests.kept_bytes import database_bytes, raw_history, readable_history
 from tests.plugins.faulty_socket import never_answer, refused, serving
@@ -321,6 +322,31 @@ async def test_removed_source_is_gone_with_its_members(house: House) -> None:
     assert (await house.client.get(f"{SOURCES}/bmc1")).status_code == 404
     assert (await house.client.get(f"{SYSTEMS}/bmc1.1")).status_code == 404
     assert f"{SYSTEMS}/bmc1.1" not in members(await house.client.get(SYSTEMS))
+
+
+async def test_source_whose_machine_is_in_an_open_plan_is_not_removed(
+    house: House,
+) -> None:
+    """One has a step under way, the other one that has not begun."""
+    house.emulator.set_modes("bmc1", hang=True, abort_seconds=0)
+    steps = [
+        {
+            "Name": name,
+            "Method": "POST",
+            "Uri": f"/redfish/v1/Systems/{name}.1/Actions/ComputerSystem.Reset",
+            "Body": {"ResetType": "ForceRestart"},
+        }
+        for name in ("bmc1", "node1")
+    ]
+    plan = "/redfish/v1/TaskService/Actions/Oem/Taskfish.RunPlan"
+    accepted = await house.change("POST", plan, {"Steps": steps})
+    await until_sent(house, accepted, "bmc1")
+    for name in ("bmc1", "node1"):
+        refused = await house.client.delete(f"{SOURCES}/{name}")
+        assert refused.status_code == 409, name
+        assert message_keys(refused) == ["ResourceInUse"]
+    await house.client.delete(accepted.json()["@odata.id"])
+    assert (await house.ended(accepted))["TaskState"] == "Cancelled"
 
 
 async def test_plugin_in_use_is_not_removed(house: House) -> None:

@@ -1,6 +1,5 @@
 """From a request for many machines at once to its one task, or a refusal (issue 7)."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
@@ -39,10 +38,6 @@ RESETS = {
 BOOT_ORDER = {"Systems": "ComputerSystem.SetDefaultBootOrder"}
 MOST_NAMED = 10
 """How many of the machines at fault a refusal names."""
-LONGEST_BODY = 8192
-"""Characters of a request that a task's memo has: Temporal writes that anew with each
-step, and every list reads it.
-"""
 _MACHINE = re.compile(rf"{ROOT}/(?P<collection>[A-Z][a-z]+)/[^/?#\s]+")
 
 
@@ -194,7 +189,6 @@ class _NewBulk:
 
     def _memo(self, claim: Claim, shown: JsonValue) -> TaskMemo:
         name = self._request.operation
-        is_long = len(json.dumps(shown)) > LONGEST_BODY
         return TaskMemo(
             token=claim.token,
             chosen=claim.chosen,
@@ -202,8 +196,7 @@ class _NewBulk:
             name=f"{name.name} {name.target}",
             method="POST",
             uri=self._request.uri,
-            body=None if is_long else shown,
-            is_long=is_long,
+            body=shown,
         )
 
 

@@ -1,18 +1,24 @@
 """What is kept of a task's request with its workflow, for whoever reads it."""
 
+import json
 from datetime import datetime
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 TASK_MEMO = "task"
 """The memo's key that it has."""
+LONGEST_BODY = 16_384
+"""Characters of a request that are kept: every list reads them, and Temporal writes
+the memo of an operation anew with each of its steps.
+"""
 
 
 class TaskMemo(BaseModel):
     """What a Task says of its request, from its start to its removal.
 
-    `body` is the request's with its secrets masked, None if it `is_long`; `headers`
-    are `Name: value`.
+    `body` is the request's with its secrets masked, of one that `is_long` only what it
+    says of its time; `headers` are `Name: value`.
     `token` tells this start from others with the same Id; `chosen` says that the
     caller chose the Id; `deadline` is in seconds from the first sending; before
     `not_before`, its maintenance window, nothing is sent. `abortable` is False where
@@ -36,3 +42,13 @@ class TaskMemo(BaseModel):
     headers: tuple[str, ...] = ()
     body: JsonValue = None
     is_long: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_long_body_out(cls, given: Any) -> Any:
+        body = given.get("body") if isinstance(given, dict) else None
+        if body is None or len(json.dumps(body)) <= LONGEST_BODY:
+            return given
+        names = body if isinstance(body, dict) else ()
+        when = {name: body[name] for name in names if name.startswith("@Redfish.")}
+        return {**given, "body": when or None, "is_long": True}

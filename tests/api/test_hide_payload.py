@@ -41,3 +41,18 @@ async def test_payload_without_a_secret_is_hidden_as_wished(
     task = await shown(house, accepted, wish)
     assert task["HidePayload"] is hides
     assert ("Payload" in task) is not hides
+
+
+async def test_payload_that_is_too_long_for_lists_is_hidden(house: House) -> None:
+    """What it says of its time is kept: a Task that waits shows that."""
+    house.emulator.set_modes("bmc1", apply_times=False)
+    body = {"Name": "x" * 20_000, "@Redfish.OperationApplyTime": "OnReset"}
+    volumes = "/redfish/v1/Systems/bmc1.1/Storage/1/Volumes"
+    accepted = await house.change("POST", volumes, body)
+    task = await house.until(accepted, "Pending")
+    run = await house.workflow(accepted).describe()
+    assert len(str(await run.memo())) < 2_000
+    await house.client.delete(accepted.json()["@odata.id"])
+    assert task["HidePayload"] is True
+    assert "Payload" not in task
+    assert task["@Redfish.OperationApplyTime"] == "OnReset"

@@ -90,8 +90,15 @@ def _check_length(uri: str) -> None:
 
 def _check_body(request: ChangeRequest, operation: OperationName) -> None:
     problems = check_body(operation.name, request.body)
+    _check_offered(request, of_any_type=not problems)
     if problems:
         raise RequestRefusedError(*problems)
+
+
+def _check_offered(request: ChangeRequest, *, of_any_type: bool) -> None:
+    """Raise 400 for an action, or a value of a parameter, that its resource does not
+    offer: that names what is right for this very machine, as no schema can.
+    """
     action = request.uri.partition("/Actions/")[2]
     member = request.member
     if not action or member is None or not member.allowable_values:
@@ -102,7 +109,8 @@ def _check_body(request: ChangeRequest, operation: OperationName) -> None:
         raise refuse("ActionNotSupported", action)
     for name, allowed in member.allowable_values.get(action, {}).items():
         value = request.body.get(name)
-        if value is not None and value not in allowed:
+        is_judged = value is not None and (of_any_type or isinstance(value, str))
+        if is_judged and value not in allowed:
             words = ", ".join(allowed)
             raise refuse(
                 "ActionParameterValueNotInList",

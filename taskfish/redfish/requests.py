@@ -6,7 +6,7 @@ checks are strict: "1" is no number.
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cryptography.x509 import load_pem_x509_certificates
 from pydantic import (
@@ -29,6 +29,15 @@ from taskfish.redfish.sources import SOURCE_ID, fingerprint, place_of
 from taskfish.redfish.tags import Tags
 
 _SHOWN_VALUE = 80
+_BOUNDS = {
+    "ge": "at least",
+    "gt": "above",
+    "le": "at most",
+    "lt": "below",
+    "min_length": "at least",
+    "max_length": "at most",
+}
+"""The limits that pydantic names, and what they say."""
 _READ_ONLY = frozenset(
     {"@odata.id", "@odata.type", "Id", "Name", "HostName", "Links", "Status"}
 )
@@ -57,7 +66,8 @@ def _one_of(enumeration: str) -> AfterValidator:
 
     def check(value: str) -> str:
         if value not in allowed:
-            raise PydanticCustomError("literal_error", "not an allowed value")
+            listed = {"expected": ", ".join(allowed)}
+            raise PydanticCustomError("literal_error", "not an allowed value", listed)
         return value
 
     return AfterValidator(check)
@@ -303,12 +313,27 @@ def messages_of(
         if kind == "extra_forbidden" and name in read_only:
             kind = "read_only"
         message = _message(kind, name, value, action)
-        if allowed := problem.get("ctx", {}).get("expected"):
-            how = f"Choose one of: {allowed}."
+        if how := _how_to_choose(kind, problem.get("ctx", {})):
             message = message.model_copy(update={"resolution": how})
         if message not in messages:
             messages.append(message)
     return messages
+
+
+def _how_to_choose(kind: str, limits: Mapping[str, Any]) -> str:
+    """Return what may be chosen, from what pydantic says of a value's limits; empty
+    where there are none.
+    """
+    if allowed := limits.get("expected"):
+        return f"Choose one of: {allowed}."
+    what = "The value"
+    if limits.keys() & {"min_length", "max_length"}:
+        parts = "characters" if kind.startswith("string") else "elements"
+        what = f"The number of its {parts}"
+    found = [
+        f"{words} {limits[key]}" for key, words in _BOUNDS.items() if key in limits
+    ]
+    return f"{what} must be {' and '.join(found)}." if found else ""
 
 
 def _message(kind: str, name: str, value: str, action: str | None) -> Message:

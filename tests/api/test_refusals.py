@@ -25,6 +25,7 @@ RESET = f"{SYSTEM}/Actions/ComputerSystem.Reset"
 VOLUMES = f"{SYSTEM}/Storage/1/Volumes"
 SOURCES = f"{ROOT}/AggregationService/AggregationSources"
 SIMPLE_UPDATE = f"{ROOT}/UpdateService/Actions/UpdateService.SimpleUpdate"
+RESET_MACHINES = f"{ROOT}/AggregationService/Actions/AggregationService.Reset"
 JSON = {"Content-Type": "application/json"}
 RESET_BIOS = "/redfish/v1/Systems/bmc1.1/Bios/Actions/Bios.ResetBios"
 IMAGE = {"ImageURI": "http://images/1.2.3.bin"}
@@ -316,11 +317,36 @@ async def test_update_of_an_unknown_target_is_refused(house: House) -> None:
     assert message_keys(response) == ["ResourceMissingAtURI"]
 
 
-async def test_refusal_names_the_value_and_what_is_allowed(house: House) -> None:
-    response = await house.client.post(RESET, json={"ResetType": "Suspend"})
+@pytest.mark.parametrize("value", ["Suspend", "Explode"])
+async def test_refusal_names_the_value_and_what_is_allowed(
+    house: House, value: str
+) -> None:
+    """Of all that the schema has, what this very system takes."""
+    response = await house.client.post(RESET, json={"ResetType": value})
     info = response.json()["error"]["@Message.ExtendedInfo"][0]
-    assert info["MessageArgs"] == ["Suspend", "ResetType", "ComputerSystem.Reset"]
+    assert info["MessageArgs"] == [value, "ResetType", "ComputerSystem.Reset"]
     assert "ForceRestart" in info["Resolution"]
+    assert "Suspend" not in info["Resolution"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "body", "said"),
+    [
+        (VOLUMES, {"RAIDType": "RAID9"}, ["RAID0", "RAID10"]),
+        (VOLUMES, {"CapacityBytes": -1}, ["at least 0"]),
+        (SIMPLE_UPDATE, IMAGE | {"TransferProtocol": "GOPHER"}, ["HTTPS", "SFTP"]),
+        (RESET_MACHINES, {"ResetType": "Explode"}, ["ForceRestart"]),
+        (RESET_MACHINES, {"BatchSize": -1}, ["at least 0"]),
+        (RESET_MACHINES, {"TargetURIs": []}, ["of its elements must be at least 1"]),
+    ],
+)
+async def test_refusal_names_what_the_schema_allows(
+    house: House, uri: str, body: object, said: list[str]
+) -> None:
+    response = await house.client.post(uri, json=body)
+    info = response.json()["error"]["@Message.ExtendedInfo"]
+    for words in said:
+        assert any(words in each["Resolution"] for each in info), info
 
 
 async def test_every_fault_of_a_body_is_named(house: House) -> None:

@@ -2,6 +2,9 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -12,6 +15,7 @@ from api.bulk import (
     BOOT_ORDER,
     RESETS,
     Batches,
+    BulkPlan,
     BulkRequest,
     answer_bulk,
     collection_of,
@@ -111,20 +115,42 @@ async def remove_aggregate(
     return Response(status_code=204)
 
 
-@router.post(f"{AGGREGATE}/Actions/{ADD_ELEMENTS}")
-async def add_elements(
-    aggregate_id: str,
-    request: Request,
-    body: dict[str, JsonValue] = Depends(json_body),
-    gateway: Gateway = Depends(gateway_of),
-) -> Response:
-    """Put machines into an aggregate: 204. Those that are in it stay so."""
-    added = checked_action(Elements, body, ADD_ELEMENTS).elements
-    check_if_match(request, _etag(await _record(gateway, aggregate_id)))
-    new = await _known(gateway, added, ADD_ELEMENTS)
+@dataclass(frozen=True)
+class ElementsRequest:
+    """A POST to an action that gives an aggregate other elements."""
 
-    def with_new(before: tuple[str, ...]) -> Sequence[str]:
-        together = tuple(dict.fromkeys((*before, *new)))
+    aggregate_id: str
+    http: Request
+    body: Annotated[dict[str, JsonValue], Depends(json_body)]
+    gateway: Annotated[Gateway, Depends(gateway_of)]
+
+    async def change(
+        self, elements: Callable[[AggregateRecord], Sequence[str]]
+    ) -> Response:
+        """Give it the elements that are made of it as it is: 204.
+
+        Raises 404 if it is not there, 412 if it is not the version of If-Match.
+        """
+
+        def checked_elements(before: AggregateRecord) -> Sequence[str]:
+            check_if_match(self.http, _etag(before))
+            return elements(before)
+
+        aggregates = self.gateway.aggregates
+        if await aggregates.change(self.aggregate_id, checked_elements) is None:
+            raise refuse("ResourceMissingAtURI", aggregate_uri(self.aggregate_id))
+        return Response(status_code=204)
+
+
+@router.post(f"{AGGREGATE}/Actions/{ADD_ELEMENTS}")
+async def add_elements(asked: ElementsRequest = Depends()) -> Response:
+    """Put machines into an aggregate: 204. Those that are in it stay so."""
+    added = checked_action(Elements, asked.body, ADD_ELEMENTS).elements
+    await _record(asked.gateway, asked.aggregate_id)
+    new = await _known(asked.gateway, added, ADD_ELEMENTS)
+
+    def with_new(before: AggregateRecord) -> Sequence[str]:
+        together = tuple(dict.fromkeys((*before.elements, *new)))
         if len(together) > MOST_MACHINES:
             text = f"An aggregate has {MOST_MACHINES} elements at most."
             raise refuse(
@@ -136,29 +162,27 @@ async def add_elements(
             )
         return together
 
-    return await _changed(gateway, aggregate_id, with_new)
+    return await asked.change(with_new)
 
 
 @router.post(f"{AGGREGATE}/Actions/{REMOVE_ELEMENTS}")
-async def remove_elements(
-    aggregate_id: str,
-    request: Request,
-    body: dict[str, JsonValue] = Depends(json_body),
-    gateway: Gateway = Depends(gateway_of),
-) -> Response:
+async def remove_elements(asked: ElementsRequest = Depends()) -> Response:
     """Take machines out of an aggregate: 204. Raises 400 for one that is not in it."""
-    wanted = checked_action(Elements, body, REMOVE_ELEMENTS).elements
-    record = await _record(gateway, aggregate_id)
-    check_if_match(request, _etag(record))
+    wanted = checked_action(Elements, asked.body, REMOVE_ELEMENTS).elements
     gone = {each.odata_id for each in wanted}
-    unknown = sorted(gone - set(record.elements))
-    if unknown:
-        raise unknown_machines(unknown)
 
-    def without(before: tuple[str, ...]) -> Sequence[str]:
-        return [uri for uri in before if uri not in gone]
+    def without(before: AggregateRecord) -> Sequence[str]:
+        for uri in sorted(gone - set(before.elements))[:1]:
+            raise refuse(
+                "ActionParameterValueNotInList",
+                uri[:200],
+                "Elements",
+                REMOVE_ELEMENTS,
+                resolution=f"It is no element: read {aggregate_uri(before.id)}.",
+            )
+        return [uri for uri in before.elements if uri not in gone]
 
-    return await _changed(gateway, aggregate_id, without)
+    return await asked.change(without)
 
 
 @router.post(f"{AGGREGATE}/Actions/{RESET_AGGREGATE}")
@@ -167,14 +191,13 @@ async def reset_aggregate(
 ) -> Response:
     """Reset all elements as one task, each as a step of it."""
     wanted = checked_action(AggregateReset, asked.body, RESET_AGGREGATE)
-    record = await _filled(asked.gateway, aggregate_id)
     inside: dict[str, JsonValue] = (
         {"ResetType": wanted.reset_type} if wanted.reset_type else {}
     )
     bulk = BulkRequest(
         operation=OperationName(RESET_AGGREGATE, "Aggregate", aggregate_id),
         uri=f"{aggregate_uri(aggregate_id)}/Actions/{RESET_AGGREGATE}",
-        plan=lambda: plan_of_machines(asked, record.elements, RESETS, inside),
+        plan=partial(_plan, asked, aggregate_id, RESETS, inside),
         batches=Batches(wanted.batch_size, wanted.delay),
     )
     return await answer_bulk(asked, bulk)
@@ -186,11 +209,10 @@ async def set_default_boot_order(
 ) -> Response:
     """Give all systems among the elements their default boot order, as one task."""
     checked_action(NoParameters, asked.body, BOOT_ORDER_OF_AGGREGATE)
-    record = await _filled(asked.gateway, aggregate_id)
     bulk = BulkRequest(
         operation=OperationName(BOOT_ORDER_OF_AGGREGATE, "Aggregate", aggregate_id),
         uri=f"{aggregate_uri(aggregate_id)}/Actions/{BOOT_ORDER_OF_AGGREGATE}",
-        plan=lambda: plan_of_machines(asked, record.elements, BOOT_ORDER, {}),
+        plan=partial(_plan, asked, aggregate_id, BOOT_ORDER, {}),
     )
     return await answer_bulk(asked, bulk)
 
@@ -256,26 +278,20 @@ async def _record(gateway: Gateway, aggregate_id: str) -> AggregateRecord:
     return record
 
 
-async def _changed(
-    gateway: Gateway, aggregate_id: str, elements: Callable[..., Sequence[str]]
-) -> Response:
-    """Give an aggregate other elements, made from those before: 204; raise 404 if it
-    has gone.
-    """
-    if await gateway.aggregates.change(aggregate_id, elements) is None:
-        raise refuse("ResourceMissingAtURI", aggregate_uri(aggregate_id))
-    return Response(status_code=204)
-
-
-async def _filled(gateway: Gateway, aggregate_id: str) -> AggregateRecord:
-    """Return an aggregate that has elements; raise 400 for an empty one."""
-    record = await _record(gateway, aggregate_id)
+async def _plan(
+    asked: TaskRequest,
+    aggregate_id: str,
+    actions: dict[str, str],
+    body: dict[str, JsonValue],
+) -> BulkPlan:
+    """Return the steps for all elements; raise 400 for an aggregate without any."""
+    record = await _record(asked.gateway, aggregate_id)
     if not record.elements:
         text = f"The aggregate {aggregate_id} has no elements."
         raise refuse(
             "OperationFailed", text=text, resolution="Add elements.", status=400
         )
-    return record
+    return await plan_of_machines(asked, record.elements, actions, body)
 
 
 async def _known(

@@ -1,14 +1,14 @@
 """/redfish/v1/AggregationService/AggregationSources: the sources themselves."""
 
 import logging
-from typing import TypeVar
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import JsonValue
 
 from activities.open_places import OpenPlaces
 from api.bodies import json_body
+from api.checked_bodies import checked, checked_change
 from api.errors import refuse
 from api.etags import check_if_match, etag_of, versioned_response, wanted_etags
 from api.gateway import Gateway, gateway_of
@@ -22,10 +22,10 @@ from taskfish.errors import RequestRefusedError, TemporalUnavailableError
 from taskfish.plugins.addresses import can_be_named
 from taskfish.redfish.links import ROOT
 from taskfish.redfish.requests import (
+    SOURCE_READ_ONLY,
     NewSourceBody,
     SourceChange,
     SourceRemoval,
-    messages_of,
 )
 from taskfish.redfish.resources import (
     AGGREGATION_SOURCES,
@@ -49,8 +49,6 @@ from taskfish.redfish.sources import (
 )
 from taskfish.redfish.task import Answer
 from taskfish.store.sources import SourceChanges, SourceRecord
-
-Body = TypeVar("Body", bound=BaseModel)
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
@@ -77,7 +75,8 @@ async def add_source(asked: TaskRequest = Depends()) -> Response:
     Whatever the source is like, it is the task that fails; 409 for one that is there
     already.
     """
-    source = await _source_of(asked.gateway, _checked(NewSourceBody, asked.body))
+    new = checked(NewSourceBody, asked.body, SOURCE_READ_ONLY)
+    source = await _source_of(asked.gateway, new)
     headers = {"Content-Type": "application/json", "Location": source_uri(source.id)}
     resource = source_resource(source).to_json()
     answer = Answer(status=201, headers=headers, body=resource)
@@ -107,14 +106,13 @@ async def change_source(
     """
     record = await _ready_source(gateway, source_id)
     seen = await _seen(gateway, record, request)
-    change = _checked(SourceChange, body)
+    change = checked_change(SourceChange, body, SOURCE_READ_ONLY)
     options = await _options(gateway, change)
     _refuse_useless_pin(record.source.host_name, options)
-    if change.model_fields_set:
-        credentials = change.model_dump(exclude_unset=True, exclude={"oem"})
-        changes = SourceChanges(**credentials, options=options)
-        if not await gateway.sources.change(source_id, changes, seen):
-            raise await _changed_meanwhile(gateway, source_id)
+    credentials = change.model_dump(exclude_unset=True, exclude={"oem"})
+    changes = SourceChanges(**credentials, options=options)
+    if not await gateway.sources.change(source_id, changes, seen):
+        raise await _changed_meanwhile(gateway, source_id)
     return await aggregation_source(source_id, gateway)
 
 
@@ -131,7 +129,7 @@ async def remove_source(
     """
     record = await _ready_source(gateway, source_id)
     seen = await _seen(gateway, record, request)
-    removal = _checked(SourceRemoval, body)
+    removal = checked(SourceRemoval, body, SOURCE_READ_ONLY)
     forced = removal.oem and removal.oem.taskfish and removal.oem.taskfish.force
     if not forced and await _is_in_use(gateway, source_id):
         text = f"Tasks of {source_id} are still open."
@@ -199,9 +197,7 @@ def source_resource(
 
 async def _shown(gateway: Gateway, record: SourceRecord) -> AggregationSource:
     """Return the resource as a GET shows it, with the systems that it leads to."""
-    members = await gateway.inventory.collection("Systems")
-    its = f"{record.source.id}."
-    accessed = [name for name in members if name.startswith(its)]
+    accessed = await gateway.inventory.systems_of(record.source.id)
     return source_resource(record.source, record, accessed)
 
 
@@ -243,13 +239,6 @@ def _shown_options(options: SourceOptions) -> AggregationSourceOptions:
         poll_seconds=options.poll_seconds,
         adopt_tasks=options.adopt_tasks,
     )
-
-
-def _checked(model: type[Body], body: dict[str, JsonValue]) -> Body:
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        raise RequestRefusedError(*messages_of(error)) from error
 
 
 async def _source_of(gateway: Gateway, body: NewSourceBody) -> Source:

@@ -38,7 +38,7 @@ _BOUNDS = {
     "max_length": "at most",
 }
 """The limits that pydantic names, and what they say."""
-_READ_ONLY = frozenset(
+SOURCE_READ_ONLY = frozenset(
     {"@odata.id", "@odata.type", "Id", "Name", "HostName", "Links", "Status"}
 )
 """Properties of an AggregationSource that a PATCH does not change."""
@@ -302,7 +302,7 @@ def check_body(operation: str, body: JsonValue) -> list[Message]:
 def messages_of(
     error: ValidationError,
     action: str | None = None,
-    read_only: frozenset[str] = _READ_ONLY,
+    read_only: frozenset[str] = frozenset(),
 ) -> list[Message]:
     """Turn what a model refused into messages; of an action's parameters if given."""
     messages: list[Message] = []

@@ -68,10 +68,10 @@ class Aggregates:
     async def change(
         self,
         aggregate_id: str,
-        elements: Callable[[tuple[str, ...]], Sequence[str]],
+        elements: Callable[[AggregateRecord], Sequence[str]],
     ) -> AggregateRecord | None:
-        """Replace its elements by what those it has are turned into; return it as it is
-        then, None if there is none.
+        """Replace its elements by those that are made of it; return it as it is then,
+        None if there is none. What `elements` raises changes nothing.
         """
         its = aggregates.c.id == aggregate_id
         async with self._store.write() as connection:
@@ -80,7 +80,7 @@ class Aggregates:
             if row is None:
                 return None
             before = AggregateRecord.model_validate(row)
-            new = tuple(elements(before.elements))
+            new = tuple(elements(before))
             if new == before.elements:
                 return before
             revision = before.revision + 1

@@ -1,5 +1,6 @@
 """Aggregates: named groups of machines, and operations on them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -136,7 +137,8 @@ async def test_elements_come_and_go(fleet: FleetHouse) -> None:
     [
         ("AddElements", machine("m9"), "ResourceMissingAtURI"),
         ("AddElements", SYSTEMS, "ActionParameterValueNotInList"),
-        ("RemoveElements", machine("m2"), "ResourceMissingAtURI"),
+        ("RemoveElements", machine("m2"), "ActionParameterValueNotInList"),
+        ("RemoveElements", machine("m9"), "ActionParameterValueNotInList"),
     ],
 )
 async def test_other_elements_are_refused(
@@ -157,6 +159,39 @@ async def test_change_needs_the_version_that_it_names(fleet: FleetHouse) -> None
     new = (await fleet.house.client.get(RACK)).headers["ETag"]
     answer = await fleet.house.client.delete(RACK, headers={"If-Match": new})
     assert answer.status_code == 204
+
+
+async def test_of_two_changes_of_one_version_one_is_made(fleet: FleetHouse) -> None:
+    """It is compared where it is changed: nobody comes in between."""
+    version = (await made(fleet, "m1")).headers["ETag"]
+    uri = f"{RACK}/Actions/Aggregate.AddElements"
+    answers = await asyncio.gather(
+        *(
+            fleet.house.client.post(
+                uri,
+                json={"Elements": references(machine(name))},
+                headers={"If-Match": version},
+            )
+            for name in ("m2", "m3")
+        )
+    )
+    assert sorted(each.status_code for each in answers) == [204, 412]
+    assert len(await elements(fleet)) == 2
+
+
+async def test_repeated_reset_of_an_aggregate_that_has_gone_is_the_same(
+    fleet: FleetHouse,
+) -> None:
+    await made(fleet, "m1")
+    uri = f"{RACK}/Actions/Aggregate.Reset"
+    body, key = {"ResetType": "ForceRestart"}, {"Idempotency-Key": "once"}
+    first = await fleet.house.change("POST", uri, body, **key)
+    await fleet.house.ended(first)
+    assert (await fleet.house.client.delete(RACK)).status_code == 204
+    again = await fleet.house.client.post(uri, json=body, headers=key)
+    assert again.headers["Task-Id"] == first.json()["Id"]
+    assert (await fleet.house.client.post(uri, json=body)).status_code == 404
+    assert fleet.fleet.counts == {"m1": 1}
 
 
 async def test_aggregate_is_reset_by_one_task(fleet: FleetHouse) -> None:

@@ -523,3 +523,14 @@ async def rows(house: House) -> bytes:
     async with house.store.read() as connection:
         found = await connection.exec_driver_sql("SELECT * FROM sources")
         return repr(found.all()).encode()
+
+
+async def test_change_of_nothing_is_refused_and_annotations_are_ignored(
+    house: House,
+) -> None:
+    uri = f"{SOURCES}/bmc1"
+    for body in ({}, {"@odata.etag": '"x"'}):
+        refused = await house.client.patch(uri, json=body)
+        assert (refused.status_code, message_keys(refused)) == (400, ["NoOperation"])
+    body = {"@odata.etag": '"x"', "UserName": "admin"}
+    assert (await house.client.patch(uri, json=body)).status_code == 200

@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from rich.console import Console
 
 from taskfish.errors import ConfigurationError, TaskfishError
 from taskfish.settings import Settings, load_settings
 
 POLL_SECONDS = 0.2
+LONGEST_PAUSE = 5.0
+"""Seconds between two questions to a gateway that does not answer, at most."""
+_OUTAGES = (
+    httpx.codes.BAD_GATEWAY,
+    httpx.codes.SERVICE_UNAVAILABLE,
+    httpx.codes.GATEWAY_TIMEOUT,
+)
 
 
 class NorthboundError(TaskfishError):
@@ -79,7 +87,32 @@ async def final_answer(
 
 async def resource(client: httpx.AsyncClient, uri: str) -> dict[str, Any]:
     """GET a resource; raise NorthboundError unless it is there."""
-    answer = await client.get(uri)
+    return _body(await client.get(uri))
+
+
+async def resource_in_the_end(client: httpx.AsyncClient, uri: str) -> dict[str, Any]:
+    """GET a resource, again and again while the gateway does not answer or is not up:
+    what is followed goes on without it. Raises NorthboundError for a refusal.
+    """
+    pause = POLL_SECONDS
+    while True:
+        try:
+            answer = await client.get(uri)
+        except httpx.TransportError as error:
+            why = str(error) or type(error).__name__
+        else:
+            if answer.status_code not in _OUTAGES:
+                return _body(answer)
+            why = f"it answers {answer.status_code}"
+        if pause == POLL_SECONDS:
+            told = Console(stderr=True)
+            words = f"The gateway cannot be asked ({why}): the task goes on without it."
+            told.print(words, highlight=False, markup=False, soft_wrap=True)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _body(answer: httpx.Response) -> dict[str, Any]:
     if not answer.is_success:
         raise refusal(answer)
     body: dict[str, Any] = answer.json()

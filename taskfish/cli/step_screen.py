@@ -10,14 +10,19 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from taskfish.cli.northbound import POLL_SECONDS, resource
+from taskfish.cli.northbound import resource_in_the_end
 from taskfish.redfish.task import TaskState
 
 Task = dict[str, Any]
 WIDE = 160
 INDENT = "  "
-WHOLE = "?$expand=."
-"""Has a collection's members in it, as they are, instead of links to them."""
+WHOLE = "?$expand=.&$top=1000"
+"""Has all of a collection's members in it, as they are, instead of links to them: no
+plan has more.
+"""
+SHORTEST_PAUSE = 0.5
+PAUSE_A_STEP = 0.01
+"""Seconds between two looks: of many steps each look costs the gateway more."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +57,24 @@ async def show_to_end(
             show(seen)
             if TaskState(seen.task["TaskState"]).ended:
                 return seen
-            await asyncio.sleep(POLL_SECONDS)
+            await pause_after(seen)
+
+
+async def pause_after(seen: TaskWithSteps) -> None:
+    """Wait until the task may be looked at again."""
+    await asyncio.sleep(max(SHORTEST_PAUSE, PAUSE_A_STEP * len(seen.steps)))
 
 
 async def with_steps(client: httpx.AsyncClient, uri: str) -> TaskWithSteps:
-    """Read a task, then its steps: those of one that has ended are as they stay."""
-    task = await resource(client, uri)
+    """Read a task, then its steps: those of one that has ended are as they stay.
+
+    While the gateway does not answer it is asked again.
+    """
+    task = await resource_in_the_end(client, uri)
     if "SubTasks" not in task:
         return TaskWithSteps(task)
-    listed = await resource(client, f"{task['SubTasks']['@odata.id']}{WHOLE}")
+    steps_uri = task["SubTasks"]["@odata.id"]
+    listed = await resource_in_the_end(client, f"{steps_uri}{WHOLE}")
     return TaskWithSteps(task, tuple(listed["Members"]))
 
 

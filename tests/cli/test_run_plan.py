@@ -1,6 +1,7 @@
 """`taskfish run` against a gateway, from a shell."""
 
 import asyncio
+import itertools
 import json
 import signal
 import sys
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from taskfish.cli.run_plan import ACTION
+from taskfish.cli.step_screen import with_steps
 from tests.cli.processes import environment
 from tests.house import PASSWORD, USER, House
+from tests.plugins.faulty_socket import Behaviour, read_request, serving
 from tests.serving import served
 
 PLAN = """
@@ -57,6 +61,27 @@ async def run(
     return process.returncode, output.decode(), errors.decode()
 
 
+def losing(url: str, lost: set[int]) -> Behaviour:
+    """Pass each request on to a gateway, and lose the answers with these numbers."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    numbers = itertools.count()
+
+    async def behave(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        request = await read_request(reader)
+        number = next(numbers)
+        behind, to_gateway = await asyncio.open_connection(host, int(port))
+        to_gateway.write(request.replace(b"keep-alive", b"close", 1))
+        answer = await behind.read()
+        to_gateway.close()
+        if number not in lost:
+            writer.write(answer)
+            await writer.drain()
+
+    return behave
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """Give a file with a plan."""
@@ -78,7 +103,8 @@ async def test_plan_is_shown_to_its_end(house: House, file: Path) -> None:
 async def test_json_is_the_task_alone(house: House) -> None:
     async with served(house) as url:
         code, output, errors = await run(url, "-", "--json", given=PLAN)
-    assert (code, errors) == (0, "")
+    assert code == 0
+    assert errors.startswith("Started: /redfish/v1/TaskService/Tasks/")
     task = json.loads(output)
     assert task["TaskState"] == "Completed"
     assert isinstance(task["Steps"], list)
@@ -115,6 +141,31 @@ async def test_what_is_no_plan_is_not_sent(file: Path) -> None:
     code, _, errors = await run("http://127.0.0.1:9", str(file))
     assert code == 2
     assert "does not answer at http://127.0.0.1:9" in errors
+
+
+async def test_lost_answers_are_borne_and_the_plan_is_run_once(
+    house: House, file: Path
+) -> None:
+    async with served(house) as gateway, serving(losing(gateway, {0, 2, 3})) as url:
+        code, output, errors = await run(url, str(file))
+    assert code == 0
+    assert output.count("Started: ") == 1
+    assert errors.count("The gateway cannot be asked (") == 1
+    assert "the task goes on without it." in errors
+    assert house.executions("bmc1") == 1
+
+
+async def test_all_steps_of_a_long_plan_are_shown(house: House) -> None:
+    steps = [
+        {"Name": f"look-{number}", "Method": "GET", "Uri": "/redfish/v1/Systems/bmc1.1"}
+        for number in range(120)
+    ]
+    body = {"Steps": steps, "PauseBefore": ["look-0"]}
+    accepted = await house.change("POST", ACTION, body)
+    await house.until(accepted, "Suspended")
+    seen = await with_steps(house.client, accepted.json()["@odata.id"])
+    assert [each["Id"] for each in seen.steps] == [each["Name"] for each in steps]
+    await house.client.delete(accepted.json()["@odata.id"])
 
 
 @pytest.mark.parametrize("cancels", [False, True])

@@ -35,6 +35,7 @@ from activities.event_deliveries import Deliveries
 from activities.event_delivery import DeliveryActivities
 from activities.event_log import EventLogActivities
 from activities.event_reconciler import EventReconciler
+from activities.former_steps import FormerSteps
 from activities.held import HeldActivities
 from activities.housekeeping import HOUSEKEEPING, HousekeepingActivities
 from activities.look import LookActivities
@@ -174,6 +175,7 @@ class WorkerProcess:
             AbortActivities(connections).abort,
             PauseActivities(connections).pause_task,
             turns.leave_turn,
+            FormerSteps(client).end_former_step,
         ]
         self._waiting += [
             completing.await_completion,

@@ -11,10 +11,12 @@ from temporalio.common import (
     TypedSearchAttributes,
     WorkflowIDReusePolicy,
 )
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, JsonValue
 
+    from activities.former_steps import FormerStep, FormerSteps
     from activities.state_waiting import StateRequest
     from taskfish.plugins.protocol import Change
     from taskfish.redfish.apply_time import ApplyTime
@@ -42,11 +44,14 @@ with workflow.unsafe.imports_passed_through():
         TASK_TAGS,
         TASK_TARGET,
     )
+    from workflows import policies
     from workflows.await_state import AWAIT_STATE, StateWait
     from workflows.composite import Composite
     from workflows.operation import Operation
     from workflows.task import TASK_MEMO, TaskMemo
 
+AFTER_RESET = "steps-after-reset"
+"""The patch since which a step takes the place that its former run still has."""
 LONGEST_STATE_WAIT = 3600.0
 """How long a step waits for a state if it does not say: in seconds."""
 STEP_PRIORITY = 4
@@ -83,14 +88,39 @@ def name_of(request: StepRequest) -> OperationName:
     return composite_at(request.uri) or name_operation(request.method, request.uri)
 
 
-def start_step(
+async def start_step(
     composite: Composite, step: Step, place: StepPlace, *, keeps_body: bool
-) -> Awaitable[StepHandle]:
+) -> StepHandle:
     """Start a step; its expressions are filled in. Its id is `{task}:{step}`.
 
     Its own sendings are journaled for the task's first run: should the task be reset,
-    a step that begins again sends nothing again.
+    a step that begins again sends nothing again, and takes the place of its former run.
+    Raises WorkflowAlreadyStartedError if another task's step has the id.
     """
+    try:
+        return await _started(composite, step, place, keeps_body=keeps_body)
+    except WorkflowAlreadyStartedError:
+        is_new = workflow.patched(AFTER_RESET)
+        if not (is_new and await _end_former(composite, step.name)):
+            raise
+    return await _started(composite, step, place, keeps_body=keeps_body)
+
+
+async def _end_former(composite: Composite, name: str) -> bool:
+    """End the run of this very step that a reset of its task has left, if it is one."""
+    return await workflow.execute_activity_method(
+        FormerSteps.end_former_step,
+        FormerStep(workflow_id=step_id(name), token=step_token(composite, name)),
+        start_to_close_timeout=policies.A_CALL_AT_MOST,
+        retry_policy=policies.UNTIL_DONE,
+        summary=f"end the former run of {name}",
+    )
+
+
+def _started(
+    composite: Composite, step: Step, place: StepPlace, *, keeps_body: bool
+) -> Awaitable[StepHandle]:
+    """Start a step's workflow."""
     request, name = step.request, name_of(step.request)
     child = _input(composite, step, place, keeps_body=keeps_body)
     return workflow.start_child_workflow(

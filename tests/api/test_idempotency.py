@@ -17,8 +17,7 @@ from tests.api.test_retention import removal
 from tests.api.test_task_id import a_start
 from tests.house import PASSWORD, SOURCES, TASKS, USER, House, source_body
 from tests.kept_bytes import database_bytes
-from tests.workflows.houses import until, until_executed
-from tests.workflows.test_sent_once import FIRST, reset_workflow
+from tests.workflows.houses import FIRST, reset_workflow, until, until_executed
 
 RESET = "/redfish/v1/Systems/{}.1/Actions/ComputerSystem.Reset"
 FORCE = {"ResetType": "ForceRestart"}

@@ -21,8 +21,7 @@ from tests.api.task_lists import (
     uris,
 )
 from tests.house import LONGEST_WAIT, PASSWORD, POLL, TASKS, USER, House
-from tests.workflows.houses import until
-from tests.workflows.test_sent_once import FIRST, reset_workflow
+from tests.workflows.houses import FIRST, reset_workflow, until
 
 SYSTEMS = "/redfish/v1/Systems"
 TERMINATED = WorkflowExecutionStatus.TERMINATED

@@ -1,6 +1,7 @@
 """Gateways with as few sources as a test needs, and what to look for in them."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any, TypeVar
 
 import httpx
 from pydantic import SecretStr
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
@@ -20,6 +23,8 @@ BMC = "/redfish/v1/Systems/bmc1.1"
 NODE = "/redfish/v1/Systems/node1.1"
 VOLUMES = "Storage/1/Volumes"
 Result = TypeVar("Result")
+FIRST, LAST = 0, -1
+"""The workflow tasks that a workflow may be reset to."""
 
 
 @asynccontextmanager
@@ -144,3 +149,21 @@ def words_of(task: dict[str, Any]) -> str:
         f"{message['Message']} {message.get('Resolution', '')}"
         for message in task["Messages"]
     )
+
+
+async def reset_workflow(house: House, accepted: httpx.Response, point: int) -> None:
+    """Reset a task's workflow to its first or last workflow task."""
+    run = await house.workflow(accepted).describe()
+    completed = [
+        event.event_id
+        for event in await history_of(house, accepted)
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    ]
+    request = ResetWorkflowExecutionRequest(
+        namespace=house.temporal.namespace,
+        workflow_execution=WorkflowExecution(workflow_id=run.id, run_id=run.run_id),
+        reason="test",
+        workflow_task_finish_event_id=completed[point],
+        request_id=str(uuid.uuid4()),
+    )
+    await house.temporal.workflow_service.reset_workflow_execution(request)

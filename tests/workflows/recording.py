@@ -28,7 +28,14 @@ from taskfish.cli.temporal_server import development_server
 from taskfish.encryption import Keyring
 from taskfish.store.subscriptions import Subscriptions
 from taskfish.temporal import TASK_OPERATION, data_converter
-from tests.composing import create_and_reset, resume, start, sub_task, until_sent
+from tests.composing import (
+    create_and_reset,
+    resume,
+    start,
+    sub_task,
+    until_sent,
+    until_step,
+)
 from tests.house import SOURCES, TASKS, House, open_house, source_body
 from tests.subscriber import listening, subscribe
 from tests.workflows.adopting import (
@@ -40,12 +47,14 @@ from tests.workflows.adopting import (
 )
 from tests.workflows.houses import (
     BMC,
+    FIRST,
     NODE,
     bmc_house,
     create_account,
     event_names,
     history_of,
     node_house,
+    reset_workflow,
     until,
     until_begun,
     until_executed,
@@ -473,6 +482,16 @@ async def operation_overdue(house: House) -> httpx.Response:
     return await create_and_reset(house, headers, ResetType="GracefulRestart")
 
 
+async def operation_after_reset(house: House) -> httpx.Response:
+    """Temporal resets it while a step runs: another run of the step follows that."""
+    house.emulator.set_modes("bmc1", pause_at=30)
+    accepted = await create_and_reset(house, _named("operation_after_reset"))
+    await until_step(house, accepted, "create-volume", "Suspended")
+    await reset_workflow(house, accepted, FIRST)
+    house.emulator.set_modes("bmc1", pause_at=None)
+    return accepted
+
+
 async def plan_completed(house: House) -> httpx.Response:
     """A plan has values of an earlier answer in steps that run together."""
     look = {"Name": "look", "Method": "GET", "Uri": BMC}
@@ -620,6 +639,7 @@ ON_A_BMC: tuple[Scenario, ...] = (
     operation_undone,
     operation_cancelled,
     operation_overdue,
+    operation_after_reset,
     firmware_applied,
     firmware_reset,
     plan_completed,

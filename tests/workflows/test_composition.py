@@ -18,11 +18,13 @@ from tests.composing import (
 from tests.house import TASKS, House
 from tests.workflows.houses import (
     BMC,
+    FIRST,
+    LAST,
     VOLUMES,
+    reset_workflow,
     until_executed,
     words_of,
 )
-from tests.workflows.test_sent_once import FIRST, LAST, reset_workflow
 from tests.workflows.three_volumes import start
 
 

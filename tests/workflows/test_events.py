@@ -24,15 +24,16 @@ from tests.house import TASKS, House
 from tests.worker_process import worker_process
 from tests.workflows.houses import (
     BMC,
+    FIRST,
     VOLUMES,
     bmc_house,
     event_names,
     history_of,
+    reset_workflow,
     until,
     until_begun,
     words_of,
 )
-from tests.workflows.test_sent_once import FIRST, reset_workflow
 
 MOST_EVENTS = 26
 """Of a change that is accepted, polled, completed and told of (contracts.md 4)."""

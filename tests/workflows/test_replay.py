@@ -73,6 +73,7 @@ STATUS = {
     "operation_undone": "FAILED",
     "operation_cancelled": "CANCELED",
     "operation_overdue": "FAILED",
+    "operation_after_reset": "COMPLETED",
     "firmware_applied": "COMPLETED",
     "firmware_reset": "COMPLETED",
     "plan_completed": "COMPLETED",

@@ -1,49 +1,27 @@
 """What operators may do in Temporal sends nothing twice: reset, pause, retry."""
 
-import uuid
-
 import httpx
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import (
     PauseActivityRequest,
     ResetActivityRequest,
-    ResetWorkflowExecutionRequest,
     UnpauseActivityRequest,
 )
 
 from tests.house import House
 from tests.worker_process import worker_process
 from tests.workflows.houses import (
+    FIRST,
+    LAST,
     event_names,
     history_of,
+    reset_workflow,
     until,
     until_begun,
     until_executed,
     words_of,
 )
-
-NAMESPACE = "default"
-FIRST, LAST = 0, -1
-
-
-async def reset_workflow(house: House, accepted: httpx.Response, point: int) -> None:
-    """Reset a task's workflow to its first or last workflow task."""
-    run = await house.workflow(accepted).describe()
-    completed = [
-        event.event_id
-        for event in await history_of(house, accepted)
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    ]
-    request = ResetWorkflowExecutionRequest(
-        namespace=NAMESPACE,
-        workflow_execution=WorkflowExecution(workflow_id=run.id, run_id=run.run_id),
-        reason="test",
-        workflow_task_finish_event_id=completed[point],
-        request_id=str(uuid.uuid4()),
-    )
-    await house.temporal.workflow_service.reset_workflow_execution(request)
 
 
 def execution(accepted: httpx.Response) -> WorkflowExecution:
@@ -127,11 +105,11 @@ async def test_pause_of_submit_sends_nothing_twice(bmc: House, resets: bool) -> 
     await until_executed(bmc)
     service = bmc.temporal.workflow_service
     pause = PauseActivityRequest(
-        namespace=NAMESPACE, execution=execution(accepted), type="submit"
+        namespace=bmc.temporal.namespace, execution=execution(accepted), type="submit"
     )
     await service.pause_activity(pause)
     unpause = UnpauseActivityRequest(
-        namespace=NAMESPACE,
+        namespace=bmc.temporal.namespace,
         execution=execution(accepted),
         type="submit",
         reset_attempts=resets,
@@ -152,13 +130,15 @@ async def test_paused_submit_whose_worker_is_killed(
         accepted = await bmc.create_volume("bmc1.1")
         await until_executed(bmc)
         pause = PauseActivityRequest(
-            namespace=NAMESPACE, execution=execution(accepted), type="submit"
+            namespace=bmc.temporal.namespace,
+            execution=execution(accepted),
+            type="submit",
         )
         await bmc.temporal.workflow_service.pause_activity(pause)
         await worker.kill()
     await bmc.start_worker()
     unpause = UnpauseActivityRequest(
-        namespace=NAMESPACE, execution=execution(accepted), type="submit"
+        namespace=bmc.temporal.namespace, execution=execution(accepted), type="submit"
     )
     await bmc.temporal.workflow_service.unpause_activity(unpause)
     assert (await bmc.ended(accepted))["TaskState"] == "Completed"
@@ -171,7 +151,7 @@ async def test_retry_of_submit_sends_nothing(bmc: House) -> None:
     accepted = await bmc.create_volume("bmc1.1")
     await until_executed(bmc)
     request = ResetActivityRequest(
-        namespace=NAMESPACE, execution=execution(accepted), type="submit"
+        namespace=bmc.temporal.namespace, execution=execution(accepted), type="submit"
     )
     await bmc.temporal.workflow_service.reset_activity(request)
     assert (await bmc.ended(accepted))["TaskState"] == "Completed"
@@ -183,7 +163,9 @@ async def test_retry_of_the_wait_goes_on(bmc: House) -> None:
     accepted = await bmc.create_volume("bmc1.1")
     await until_begun(bmc, accepted, "await_completion")
     request = ResetActivityRequest(
-        namespace=NAMESPACE, execution=execution(accepted), type="await_completion"
+        namespace=bmc.temporal.namespace,
+        execution=execution(accepted),
+        type="await_completion",
     )
     await bmc.temporal.workflow_service.reset_activity(request)
     bmc.emulator.set_modes("bmc1", hang=False)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from api.checked_bodies import checked_action
 from api.errors import refuse
@@ -64,6 +64,10 @@ def asked_at(uri: str, body: dict[str, JsonValue]) -> Asked:
         plan = operation.plan(owner_of_action(uri), parameters)
     except PlanError as error:
         raise RequestRefusedError(_conflict(name.name, error)) from error
+    except ValidationError as error:
+        # A step cannot be made of what its parameters name.
+        fault = PlanError("Parameters", error.errors()[0]["msg"])
+        raise RequestRefusedError(_conflict(name.name, fault)) from error
     placed = operation.placed(plan)
     return Asked(
         name=name,

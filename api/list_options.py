@@ -25,7 +25,7 @@ EXPAND, SELECT, TOP, SKIP, SKIP_TOKEN, ONLY = (
 )
 _WHOLE_MEMBERS = re.compile(r"[.*](\(\$levels=[1-9][0-9]?\))?")
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_PATH = re.compile(r"[A-Za-z@#.]\w*([./@#]?\w+)*")
+_PATH = re.compile(r"[A-Za-z@#.]\w*(?:[./@#]\w+)*")
 _ALWAYS = ("@odata.id", "@odata.type", "@odata.etag", "@odata.context")
 """What `$select` never leaves out (DSP0266 7.3.3)."""
 

@@ -7,6 +7,7 @@ yet: the step itself is refused then, by the engine.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import cast
 
 from api.aggregated import member_at
@@ -26,6 +27,7 @@ from taskfish.redfish.expressions import steps_in, with_any
 from taskfish.redfish.inventory import Member
 from taskfish.redfish.messages import Message, status_of
 from taskfish.redfish.operations import composite_at
+from taskfish.redfish.requests import MOST_FAULTS
 from taskfish.redfish.resources import SIMPLE_UPDATE
 from taskfish.redfish.step_uris import uri_fault
 from taskfish.redfish.steps import Step, StepRequest
@@ -158,8 +160,9 @@ def _together(refusals: Sequence[RequestRefusedError]) -> RequestRefusedError:
     ordered = sorted(refusals, key=lambda each: _status(each) != 403)
     status = _status(ordered[0])
     is_own = status in _OWN_STATUS
+    messages = (message for each in ordered for message in each.messages)
     return RequestRefusedError(
-        *(message for each in ordered for message in each.messages),
+        *islice(messages, MOST_FAULTS),
         status=status if is_own else 400,
         headers=ordered[0].headers if is_own else None,
     )

@@ -17,7 +17,7 @@ from api.privileges import require_for
 from api.responses import resource_response
 from api.task_request import TaskRequest
 from taskfish.errors import RequestRefusedError
-from taskfish.redfish.apply_time import OPERATION_APPLY_TIME, needs_window
+from taskfish.redfish.apply_time import OPERATION_APPLY_TIME
 from taskfish.redfish.apply_time_support import apply_time_support
 from taskfish.redfish.bulk import SIMPLE_UPDATE_MANY, Bulk, planned_bulk
 from taskfish.redfish.inventory import Member
@@ -134,7 +134,7 @@ async def _plan(asked: TaskRequest, members: tuple[Member, ...]) -> BulkPlan:
         targets=members,
     )
     when = await apply_time_of(asked.gateway, change)
-    if when is not None and needs_window(when.value):
+    if when is not None and when.value != "Immediate":
         raise refuse(
             "ActionParameterValueNotInList",
             when.value,

@@ -1,6 +1,7 @@
 """Update firmware, reset the system if that takes it, and see that it is there."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from temporalio import workflow
@@ -8,6 +9,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from pydantic import Field, StringConstraints
 
+    from taskfish.redfish.bulk import step_names
     from taskfish.redfish.links import ROOT, LinkMap, member_of
     from taskfish.redfish.requests import TransferProtocol
     from taskfish.redfish.resources import SIMPLE_UPDATE, UPDATE_SERVICE
@@ -24,6 +26,8 @@ with workflow.unsafe.imports_passed_through():
 
 UNTIL_SHOWN = 1800.0
 """How long a component may take to show its version, in seconds: a BMC restarts."""
+LONGEST_NAME = 80
+"""Characters of a component's Id in the name of its step."""
 MANAGER_RESET = "/Actions/Manager.Reset"
 MANAGER = re.compile(rf"{ROOT}/Managers/[^/\s]+(?={MANAGER_RESET})")
 Component = Annotated[
@@ -84,13 +88,14 @@ class ApplyFirmware(CompositeOperation):
             include=_OF_UPDATE, by_alias=True, exclude_none=True, mode="json"
         )
         pointer = None if parameters.version is None else "/Version"
+        targets = tuple(dict.fromkeys(parameters.targets))
         shown = (
             Step(
-                name=f"verify-{target.rpartition('/')[2]}",
+                name=f"verify-{name}",
                 request=get(target, pointer, parameters.version),
                 seconds=UNTIL_SHOWN,
             )
-            for target in dict.fromkeys(parameters.targets)
+            for target, name in zip(targets, _names(targets), strict=True)
         )
         return (
             Step(name="update", request=post(SIMPLE_UPDATE, body)),
@@ -112,12 +117,17 @@ class ApplyFirmware(CompositeOperation):
             await reset_until_on(steps)
         else:
             leave_out_reset(steps)
-        for uri in sorted(_managers(of_managers, source)):
-            name = f"reset-{uri.rpartition('/')[2]}"
+        managers = sorted(_managers(of_managers, source))
+        for uri, name in zip(managers, _names(managers), strict=True):
             reset = post(f"{uri}{MANAGER_RESET}", {"ResetType": "GracefulRestart"})
-            await steps.run(Step(name=name, request=reset))
+            await steps.run(Step(name=f"reset-{name}", request=reset))
         verifying = [steps[name] for name in steps.states if name.startswith("verify-")]
         await steps.run_together(*verifying)
+
+
+def _names(uris: Sequence[str]) -> tuple[str, ...]:
+    """Return what steps on these resources are called, behind a word of their own."""
+    return step_names([uri.rpartition("/")[2][:LONGEST_NAME] for uri in uris])
 
 
 def _managers(messages: set[str], source: str) -> set[str]:

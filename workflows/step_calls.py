@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
         name_operation,
     )
     from taskfish.redfish.resources import SIMPLE_UPDATE
+    from taskfish.redfish.secrecy import masked
     from taskfish.redfish.step_plan import step_workflow, token_of_step
     from taskfish.redfish.steps import Step, StepRequest
     from taskfish.redfish.task import Answer, TaskState
@@ -244,7 +245,7 @@ def _memo(composite: Composite, step: Step, name: OperationName) -> TaskMemo:
         name=f"{name.name} {name.target}",
         method=step.request.method,
         uri=step.request.uri,
-        body=step.request.body,
+        body=masked(step.request.body),
     )
 
 

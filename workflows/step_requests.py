@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from taskfish.redfish.expressions import ExpressionError, filled, filled_text
     from taskfish.redfish.operations import composite_at
     from taskfish.redfish.privileges import PRIVILEGES
+    from taskfish.redfish.resources import SIMPLE_UPDATE
     from taskfish.redfish.step_uris import uri_fault
     from taskfish.redfish.steps import StepRequest
     from workflows.composite import Composite
@@ -32,9 +33,11 @@ def ready_request(
     update = {"uri": uri, "body": filled(request.body, answers), "until": until}
     ready = request.model_copy(update=update)
     place = place_of(ready)
-    if composite_at(uri) is not None:
-        if uri != request.uri:
-            raise ExpressionError(f"an answer may not choose {uri}")
+    is_operation = composite_at(uri) is not None
+    if (is_operation or uri == SIMPLE_UPDATE) and uri != request.uri:
+        # What is asked of those before they begin could not be asked of this one.
+        raise ExpressionError(f"an answer may not choose {uri}")
+    if is_operation:
         place = StepPlace("", None)
     if why := uri_fault(uri):
         raise ExpressionError(why)

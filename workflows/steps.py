@@ -47,6 +47,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.step_requests import ready_request
     from workflows.task import finished, given_up, is_cancel_requested, until
 
+LEAVES_FOR_RESET = "leaves-for-reset"
+"""The patch since which an operation that waits for a reset only holds no machine."""
 Show = Callable[[TaskState, str], None]
 Tell = Callable[[int], None]
 """Shows how many percent of the steps have ended."""
@@ -164,7 +166,12 @@ class Steps:
         self._shown.leave_out(names)
 
     async def settle(self) -> None:
-        """Wait for what has waited for a reset; raise `StepsStoppedError` as `run`."""
+        """Wait for what has waited for a reset; raise `StepsStoppedError` as `run`.
+
+        Meanwhile its machines are left to others: one of them may be that reset.
+        """
+        if self._open and workflow.patched(LEAVES_FOR_RESET):
+            await self._turn.leave()
         await together([self._ended(each) for each in self._open])
 
     async def end_all(self) -> None:

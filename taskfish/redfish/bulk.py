@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from taskfish.redfish.operations import name_operation
 from taskfish.redfish.packed import Lists, Names
 from taskfish.redfish.step_plan import PlanMemo, PlannedStep, RefusedSteps
-from taskfish.redfish.steps import STEP_NAME, Step, StepRequest
+from taskfish.redfish.steps import STEP_NAME, UNDO, Step, StepRequest
 
 MOST_AT_ONCE = 200
 """Steps in flight, whatever a BatchSize says (contracts.md 4)."""
@@ -66,7 +66,8 @@ def step_names(members: Sequence[str]) -> tuple[str, ...]:
 
 
 def _name(member: str, number: int, taken: set[str]) -> str:
-    name = member if _STEP_NAME.fullmatch(member) and member not in taken else ""
+    is_name = _STEP_NAME.fullmatch(member) and not member.startswith(UNDO)
+    name = member if is_name and member not in taken else ""
     taken.add(name)
     return name or str(number)
 

@@ -86,6 +86,9 @@ def _request_faults(
         for step in sorted(steps_in(value) - known):
             why = f"no step before it is called {step}"
             yield PlanError(f"{place}/{name}", why)
+    if request.until is not None and masked(request.until.value) != request.until.value:
+        why = "no step waits for a secret, or for a URI with a query or a password"
+        yield PlanError(f"{place}/Until/Value", why)
     yield from _uri_faults(place, request)
     yield from _body_faults(place, request)
 

@@ -28,6 +28,8 @@ from taskfish.redfish.secrecy import MASK, is_secret_name, masked
 from taskfish.redfish.sources import SOURCE_ID, fingerprint, place_of
 from taskfish.redfish.tags import Tags
 
+MOST_FAULTS = 100
+"""How many faults of a body a refusal tells of."""
 _SHOWN_VALUE = 80
 _BOUNDS = {
     "ge": "at least",
@@ -304,9 +306,12 @@ def messages_of(
     action: str | None = None,
     read_only: frozenset[str] = frozenset(),
 ) -> list[Message]:
-    """Turn what a model refused into messages; of an action's parameters if given."""
+    """Turn what a model refused into messages; of an action's parameters if given.
+
+    Of many faults the first ones tell enough: a body may have a hundred thousand.
+    """
     messages: list[Message] = []
-    for problem in error.errors(include_url=False):
+    for problem in error.errors(include_url=False)[: 2 * MOST_FAULTS]:
         name = "/".join(str(part) for part in problem["loc"])
         value = shown_value(name, problem["input"])
         kind = problem["type"]
@@ -317,7 +322,7 @@ def messages_of(
             message = message.model_copy(update={"resolution": how})
         if message not in messages:
             messages.append(message)
-    return messages
+    return messages[:MOST_FAULTS]
 
 
 def _how_to_choose(kind: str, limits: Mapping[str, Any]) -> str:

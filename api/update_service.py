@@ -158,8 +158,7 @@ async def _plan(asked: TaskRequest, members: tuple[Member, ...]) -> BulkPlan:
 async def _only_source(asked: TaskRequest) -> str:
     """Return the source if there is one only, for who may update its Managers."""
     require_for(asked.user, "POST", _A_MANAGER)
-    systems = await asked.gateway.inventory.collection("Systems")
-    sources = {name.partition(".")[0] for name in systems}
-    if len(sources) == 1:
-        return sources.pop()
-    raise refuse("ActionParameterMissing", ACTION, "Targets")
+    source = await asked.gateway.inventory.only_source()
+    if source is None:
+        raise refuse("ActionParameterMissing", ACTION, "Targets")
+    return source

@@ -14,6 +14,7 @@ from api.vdsm.records import Record, details
 from taskfish.plugins.protocol import ChangeMethod
 from taskfish.redfish.inventory import COLLECTIONS
 from taskfish.redfish.links import ROOT
+from taskfish.redfish.operations import composite_at
 from taskfish.redfish.resources import AGGREGATION_SOURCES, SIMPLE_UPDATE
 from taskfish.redfish.tags import Tag, Tags
 
@@ -21,6 +22,7 @@ VERBS = verbs()
 Timeout = Annotated[int, Field(ge=1, le=LONGEST_TIMEOUT)]
 _OF_SOURCES = re.compile(rf"{ROOT}/(?:{'|'.join(COLLECTIONS)})/[\x21-\x3e\x40-\x7e]+")
 """What lies in a member of a source, without a query."""
+_PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 
 
 @VERBS.add("Redfish.request", pass_context=True)
@@ -58,7 +60,16 @@ async def request(
 
 def _becomes_task(method: str, uri: str) -> bool:
     adds_source = (method, uri) == ("POST", AGGREGATION_SOURCES)
-    return adds_source or uri == SIMPLE_UPDATE or bool(_OF_SOURCES.fullmatch(uri))
+    is_of_source = uri == SIMPLE_UPDATE or bool(_OF_SOURCES.fullmatch(uri))
+    return adds_source or is_of_source or _starts_operation(uri)
+
+
+def _starts_operation(uri: str) -> bool:
+    """Say whether a URI is that of a multi-step operation.
+
+    One with escapes is none: it may stand for another, that becomes no task.
+    """
+    return bool(_PLAIN.fullmatch(uri)) and composite_at(uri) is not None
 
 
 def _task_id(call_id: CallId) -> str | None:

@@ -66,7 +66,8 @@ def _headers(given: list[dict[str, str]]) -> list[dict[str, str]]:
     """Check that headers are such as HTTP can carry."""
     pairs = [pair for each in given for pair in each.items()]
     if len(pairs) > MOST_HEADERS:
-        raise PydanticCustomError("too_long", "too many")
+        limit = {"max_length": MOST_HEADERS}
+        raise PydanticCustomError("too_long", "too many", limit)
     for name, value in pairs:
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise PydanticCustomError("string_header", "no header")

@@ -117,6 +117,22 @@ class Inventory:
             rows = (await connection.execute(statement)).all()
         return [f"{source_id}.{row.id}" for row in rows]
 
+    async def only_source(self) -> str | None:
+        """Return the source of all systems; None if there are several, or no systems.
+
+        However many systems there are, two rows at most are read.
+        """
+        statement = (
+            select(members.c.source)
+            .join(sources, sources.c.id == members.c.source)
+            .where(members.c.collection == "Systems", sources.c.state == "ready")
+            .distinct()
+            .limit(2)
+        )
+        async with self._store.read() as connection:
+            found = (await connection.execute(statement)).scalars().all()
+        return found[0] if len(found) == 1 else None
+
     async def replace(
         self,
         source_id: str,

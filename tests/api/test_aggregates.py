@@ -150,6 +150,16 @@ async def test_other_elements_are_refused(
     assert await elements(fleet) == ["m1"]
 
 
+async def test_machine_that_is_no_element_is_not_called_missing(
+    fleet: FleetHouse,
+) -> None:
+    await made(fleet, "m1")
+    answer = await act(fleet, "RemoveElements", machine("m2"))
+    (info,) = answer.json()["error"]["@Message.ExtendedInfo"]
+    assert machine("m2") in info["Message"]
+    assert info["Resolution"] == f"It is no element: read {RACK}."
+
+
 async def test_change_needs_the_version_that_it_names(fleet: FleetHouse) -> None:
     old = (await made(fleet, "m1")).headers["ETag"]
     await act(fleet, "AddElements", machine("m2"))
@@ -161,10 +171,16 @@ async def test_change_needs_the_version_that_it_names(fleet: FleetHouse) -> None
     assert answer.status_code == 204
 
 
-async def test_of_two_changes_of_one_version_one_is_made(fleet: FleetHouse) -> None:
+@pytest.mark.parametrize(
+    ("action", "left"), [("AddElements", 2), ("RemoveElements", 2)]
+)
+async def test_of_two_changes_of_one_version_one_is_made(
+    fleet: FleetHouse, action: str, left: int
+) -> None:
     """It is compared where it is changed: nobody comes in between."""
-    version = (await made(fleet, "m1")).headers["ETag"]
-    uri = f"{RACK}/Actions/Aggregate.AddElements"
+    before = ["m1"] if action == "AddElements" else ["m1", "m2", "m3"]
+    version = (await made(fleet, *before)).headers["ETag"]
+    uri = f"{RACK}/Actions/Aggregate.{action}"
     answers = await asyncio.gather(
         *(
             fleet.house.client.post(
@@ -176,15 +192,18 @@ async def test_of_two_changes_of_one_version_one_is_made(fleet: FleetHouse) -> N
         )
     )
     assert sorted(each.status_code for each in answers) == [204, 412]
-    assert len(await elements(fleet)) == 2
+    assert len(await elements(fleet)) == left
 
 
-async def test_repeated_reset_of_an_aggregate_that_has_gone_is_the_same(
-    fleet: FleetHouse,
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [("Reset", {"ResetType": "ForceRestart"}), ("SetDefaultBootOrder", {})],
+)
+async def test_repeated_operation_on_an_aggregate_that_has_gone_is_the_same(
+    fleet: FleetHouse, action: str, body: dict[str, str]
 ) -> None:
     await made(fleet, "m1")
-    uri = f"{RACK}/Actions/Aggregate.Reset"
-    body, key = {"ResetType": "ForceRestart"}, {"Idempotency-Key": "once"}
+    uri, key = f"{RACK}/Actions/Aggregate.{action}", {"Idempotency-Key": action}
     first = await fleet.house.change("POST", uri, body, **key)
     await fleet.house.ended(first)
     assert (await fleet.house.client.delete(RACK)).status_code == 204

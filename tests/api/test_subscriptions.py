@@ -279,6 +279,7 @@ async def test_wrong_subscription_is_refused(
         ({"MessageIds": ["Acme.Boom"]}, "'TaskEvent.…'"),
         ({"ResourceTypes": ["X"]}, "'Volume'"),
         ({"Severities": ["X"]}, "'Critical'"),
+        ({"HttpHeaders": [{f"A{n}": "b"} for n in range(33)]}, "at most 32"),
     ],
 )
 async def test_refusal_names_what_is_allowed(

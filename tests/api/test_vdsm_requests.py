@@ -10,6 +10,8 @@ import pytest
 
 from taskfish.redfish.log_resources import AUDIT_ENTRIES
 from tests.api.accounts import User, four_users
+from tests.api.bulk import AGGREGATES, BOOT_ORDERS, references
+from tests.api.bulk import RESET as RESET_MACHINES
 from tests.api.sessions import another_api
 from tests.api.test_service import without_temporal
 from tests.api.vdsm import RESET, VDSM, a_call, a_change, code, post, task_of
@@ -18,6 +20,27 @@ from tests.house import METHODS, PASSWORD, SOURCES, TASKS, USER, House
 ADMIN = (USER, PASSWORD)
 ORDER = {"ResetType": "ForceRestart"}
 MANAGER = "/redfish/v1/Managers/bmc1.1/Actions/Manager.Reset"
+MACHINES = [RESET.partition("/Actions")[0].replace("node1", f"node{n}") for n in (1, 2)]
+GROUP = f"{AGGREGATES}/group/Actions/Aggregate"
+RUN_PLAN = "/redfish/v1/TaskService/Actions/Oem/Taskfish.RunPlan"
+SET_TAGS = f"{TASKS}/{{}}/Actions/Oem/Taskfish.SetTags"
+
+
+def plan_of(uri: str) -> dict[str, Any]:
+    """Return the plan of one reset."""
+    step = {"Name": "restart", "Method": "POST", "Uri": uri, "Body": ORDER}
+    return {"Steps": [step]}
+
+
+OF_MACHINES = {"TargetURIs": references(*MACHINES), **ORDER}
+OPERATIONS = [
+    (RESET_MACHINES, OF_MACHINES, ["node1", "node2"]),
+    (BOOT_ORDERS, {"Systems": references(*MACHINES)}, ["node1", "node2"]),
+    (f"{GROUP}.Reset", ORDER, ["node1", "node2"]),
+    (f"{GROUP}.SetDefaultBootOrder", {}, ["node1", "node2"]),
+    (RUN_PLAN, plan_of(RESET), ["node1"]),
+]
+"""Where an operation starts, its body, and the machines that get a POST."""
 
 
 def new_id() -> str:
@@ -140,6 +163,65 @@ async def test_settings_are_changed_at_once_too(house: House) -> None:
     await house.ended(task_of(house, record))
 
 
+@pytest.fixture
+async def group(house: House) -> AsyncIterator[None]:
+    """Make an aggregate of two machines."""
+    body = {"Id": "group", "Elements": references(*MACHINES)}
+    made = await house.client.post(AGGREGATES, json=body)
+    assert made.status_code == 201, made.text
+    yield
+    await house.client.delete(f"{AGGREGATES}/group")
+
+
+@pytest.mark.usefixtures("group")
+@pytest.mark.parametrize(("uri", "body", "machines"), OPERATIONS)
+async def test_operation_on_several_machines_is_one_task(
+    house: House, uri: str, body: dict[str, Any], machines: list[str]
+) -> None:
+    call_id = new_id()
+    record = await change(house, call_id, uri=uri, body=body)
+    assert record["id"] == call_id
+    assert record["verb"] == uri.rpartition("/")[2]
+    task = await house.ended(task_of(house, record))
+    assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK"), task
+    sent = house.emulator.executions()
+    assert sorted(each.machine for each in sent) == machines
+
+
+@pytest.mark.usefixtures("group")
+@pytest.mark.parametrize(("uri", "body"), [each[:2] for each in OPERATIONS[:4]])
+async def test_operation_needs_what_its_request_needs(
+    house: House, users: dict[str, User], uri: str, body: dict[str, Any]
+) -> None:
+    sent = a_change(new_id(), uri, body=body)
+    refused = (await post(house, sent, auth=users["reader"]))["error"]
+    assert (refused["code"], refused["data"]["status"]) == (405, 403)
+    assert house.emulator.executions() == []
+
+
+async def test_plan_needs_what_its_steps_need(
+    house: House, users: dict[str, User]
+) -> None:
+    for who, uri in (("reader", RESET), ("owner", MANAGER)):
+        sent = a_change(new_id(), RUN_PLAN, body=plan_of(uri))
+        refused = (await post(house, sent, auth=users[who]))["error"]
+        assert (refused["code"], refused["data"]["status"]) == (405, 403)
+    assert house.emulator.executions() == []
+
+
+@pytest.mark.parametrize(
+    "uri", [SET_TAGS, SET_TAGS.replace("/TaskService/", "/TaskServic%65/")]
+)
+async def test_tags_are_not_set_by_a_call(house: House, uri: str) -> None:
+    """That becomes no task, however it is written."""
+    record = await change(house, new_id())
+    ended = task_of(house, record)
+    await house.ended(ended)
+    sent = a_change(new_id(), uri.format(record["id"]), body={"Tags": ["new"]})
+    assert await code(house, sent) == -32602
+    assert (await house.task(ended))["Oem"]["Taskfish"].get("Tags", []) == []
+
+
 async def test_source_is_added_by_a_call(house: House) -> None:
     record = await change(
         house,
@@ -170,6 +252,11 @@ async def test_source_is_added_by_a_call(house: House) -> None:
         {"uri": "/redfish/v1/AccountService/Accounts"},
         {"uri": "/redfish/v1/SessionService/Sessions"},
         {"uri": f"{SOURCES}/node1", "method": "DELETE"},
+        {"uri": AGGREGATES},
+        {"uri": f"{GROUP}.AddElements"},
+        {"uri": f"{GROUP}.Reset?a=b"},
+        {"uri": f"{AGGREGATES}/grö/Actions/Aggregate.Reset"},
+        {"uri": "/redfish/v1/TaskService/Actions/TaskService.DeleteAllCompletedTasks"},
         {"uri": f"{RESET}?a=b"},
         {"uri": f"{RESET} "},
         {"uri": f"{RESET}\r\n"},
@@ -212,6 +299,10 @@ async def test_wrong_parameters_start_nothing(
         ({"body": {"ResetType": "Gently"}}, 400),
         ({"body": {"ResetType": 7}}, 400),
         ({"method": "DELETE"}, 405),
+        ({"uri": f"{GROUP}.Reset", "body": ORDER}, 404),
+        ({"uri": RUN_PLAN, "method": "PATCH"}, 405),
+        ({"uri": RUN_PLAN.replace("RunPlan", "Fly")}, 404),
+        ({"uri": RESET_MACHINES, "body": ORDER}, 400),
     ],
 )
 async def test_refused_change_says_what_redfish_says(

@@ -121,6 +121,28 @@ async def test_inventory_is_replaced_as_a_whole(store: Store) -> None:
     assert await inventory.collection("Managers") == ["rack7.B"]
 
 
+async def test_source_is_the_only_one_while_no_other_has_systems(store: Store) -> None:
+    """One that is being added, or has no systems, does not count."""
+    inventory, sources = Inventory(store), Sources(store)
+    assert await inventory.only_source() is None
+    await sources.add(source(), "task-1")
+    other = SYSTEM.model_copy(update={"id": "2"})
+    await ready(store, SYSTEM, other, *MANAGERS)
+    assert await inventory.only_source() == "rack7"
+    await sources.add(source("rack8", "10.0.0.8"), "task-2")
+    row = SYSTEM.model_copy(update={"source": "rack8"}).model_dump(mode="json")
+    async with store.write() as connection:
+        await connection.execute(members.insert().values(row))
+    assert await inventory.only_source() == "rack7"
+    facts: dict[str, Any] = {"uuid": "v", "has_accounts": False, "has_tasks": False}
+    manager = MANAGERS[0].model_copy(update={"source": "rack8"})
+    assert await inventory.replace("rack8", [manager], task_id="task-2", **facts)
+    assert await inventory.only_source() == "rack7"
+    system = SYSTEM.model_copy(update={"source": "rack8"})
+    assert await inventory.replace("rack8", [system], **facts)
+    assert await inventory.only_source() is None
+
+
 async def test_inventory_of_another_tasks_addition_is_not_kept(store: Store) -> None:
     await Sources(store).add(source(), "task-2")
     assert not await ready(store, SYSTEM)

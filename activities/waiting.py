@@ -218,6 +218,8 @@ class Waiting:
         """
         if self._progress.left is None or self._request.grace_after is not None:
             return {}
+        if state is TaskState.INTERRUPTED:
+            return {}  # As before: whoever cannot be asked has not resumed it.
         stands_still = state is TaskState.PENDING or (
             state is TaskState.SUSPENDED and await self._follower.is_suspended()
         )

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
         failed_outcome,
         outcome_of_answer,
         overdue_outcome,
+        with_note,
     )
     from taskfish.temporal import waiting_queue
     from workflows import policies
@@ -73,10 +74,14 @@ class AwaitState(Cancels):
         await until_or_cancel(seeing.done, wait.seconds, "its deadline")
         if seeing.done():
             try:
-                return outcome_of_answer(task_id, await finished(seeing))
+                outcome = outcome_of_answer(task_id, await finished(seeing))
             except ActivityError as error:
                 message = base_message("OperationFailed", text=reason_of(error))
-                return failed_outcome(task_id, failed_answer(message))
+                outcome = failed_outcome(task_id, failed_answer(message))
+            if not is_cancel_requested():
+                return outcome
+            words = f"{self.cancelled_by} has asked to cancel it, but it ended first."
+            return with_note(outcome, task_id, words)
         await given_up(seeing)
         if is_cancel_requested():
             words = f"It was cancelled by {self.cancelled_by}; it changes nothing."

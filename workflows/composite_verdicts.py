@@ -51,14 +51,15 @@ def stopped_outcome(task_id: str, steps: Steps, cancelled_by: str) -> Outcome:
     """Judge an operation that was ended before its end: one of its steps has failed,
     somebody has cancelled it, or its time was over. It says what was undone.
     """
-    failed = failures(task_id, steps)
+    failed, why = failures(task_id, steps), ""
     if steps.refusal is not None:
-        outcome = failed_outcome(task_id, steps.refusal)
+        outcome, why = failed_outcome(task_id, steps.refusal), "its turn did not come"
     elif steps.has_failed:
         outcome = failed_outcome(task_id, failed_answer(*failed, status=500))
+        why = "a step had failed first"
     elif steps.is_overdue:
         words = "The operation did not end within its time: its steps were ended."
-        outcome = overdue_outcome(task_id, words)
+        outcome, why = overdue_outcome(task_id, words), "its time was over"
     else:
         words = f"It was cancelled by {cancelled_by}: its steps were ended."
         outcome = cancelled_outcome(task_id, words)
@@ -66,17 +67,24 @@ def stopped_outcome(task_id: str, steps: Steps, cancelled_by: str) -> Outcome:
         update={"created": _created(steps), "percent": steps.percent}
     )
     *others, last = outcome.messages
+    if not steps.has_failed or steps.refusal is not None:
+        others += failures(task_id, steps, with_cancelled=False)
     messages = (*others, *_told_of_undoing(task_id, steps))
     outcome = outcome.model_copy(update={"messages": (*messages, last)})
-    return outcome
+    if not (why and is_cancel_requested()):
+        return outcome
+    words = f"{cancelled_by} has asked to cancel it, but {why}."
+    return with_note(outcome, task_id, words)
 
 
-def failures(task_id: str, steps: Steps) -> tuple[Message, ...]:
+def failures(
+    task_id: str, steps: Steps, *, with_cancelled: bool = True
+) -> tuple[Message, ...]:
     """Return a message for each step that has ended without being done."""
     return tuple(
         _failure(task_id, name, end)
         for name, end in steps.ends.items()
-        if not end.is_done
+        if not end.is_done and (with_cancelled or end.state is not TaskState.CANCELLED)
     )
 
 

@@ -117,8 +117,8 @@ class Due:
             return False
         who = self._orders.suspended_by
         self._show(TaskState.SUSPENDED, f"Suspended by {who}; nothing is sent.")
-        if self._operation.turn.systems:
-            operation = self._operation
+        operation = self._operation
+        if operation.turn.systems and operation.root_run is None:
             leaving = plugin_calls.leave_turn(
                 operation.token, operation.heartbeat_timeout
             )

@@ -83,6 +83,7 @@ class Following:
         self._resumes = orders.needless_resumes
         self._abort: AbortAnswer | None = None
         self._refusals: list[str] = []
+        self._is_cancel_refused = False
         self._is_overdue = False
 
     async def outcome(self) -> Outcome:
@@ -161,7 +162,8 @@ class Following:
         words = f"Cancelled by {who}: asks the source to abort."
         self._show(TaskState.CANCELLING, words, percent=self._percent)
         self._abort = await self._ask_to_abort(waiting)
-        if self._abort is not None and self._abort.kind == "refused":
+        self._is_cancel_refused = self._is_refused
+        if self._abort is not None and self._is_refused:
             reason = self._abort.reason
             workflow.upsert_memo({ABORT_REFUSED_MEMO: reason})
             self._refusals.append(f"{who} has asked to cancel it in vain: {reason}.")
@@ -230,6 +232,8 @@ class Following:
             f"{self._told_of_overdue(completion)}.{_power_words(completion)}"
         )
         outcome = overdue_outcome(self._id, words)
+        for note in (*self._refusals, *self._cancelled_in_vain("its time was over")):
+            outcome = with_note(outcome, self._id, note)
         furthest = max(percent, _percent_of(completion))
         return outcome.model_copy(update={"percent": furthest})
 
@@ -241,7 +245,8 @@ class Following:
         if isinstance(completion, Lost):
             look = await self._look(completion, once=True)
             if isinstance(look, Answered) and look.answer.succeeded:
-                return outcome_of_answer(self._id, look.answer)
+                outcome = outcome_of_answer(self._id, look.answer)
+                return self._noted(outcome, "it was done first")
         return None
 
     def _told_of_overdue(self, completion: Completion) -> str:
@@ -251,7 +256,7 @@ class Following:
             return f"its source ended its task as {completion.report.state.value}"
         if isinstance(completion, Lost):
             return f"its source was told to abort its task {uri} and has dropped it"
-        if self._abort is None or self._abort.kind == "refused":
+        if self._abort is None or self._is_refused:
             return f"its source goes on with its task {uri}"
         return f"its source was told to abort {uri} and has not done so"
 
@@ -261,7 +266,8 @@ class Following:
         if outcome.state is not TaskState.CANCELLED:
             return outcome
         who = f"cancelled by {self._orders.cancelled_by}"
-        if workflow.cancellation_reason() == SOURCE_CANCELLED:
+        by_itself = workflow.cancellation_reason() == SOURCE_CANCELLED
+        if by_itself or self._is_told_of_refusal:
             who = "cancelled by its source"
         return with_words(
             outcome,
@@ -285,15 +291,27 @@ class Following:
 
     def _came_too_late(self, why: str) -> list[str]:
         """Say who wanted to end what could not be ended any more, and why."""
+        overdue = [f"Its time was over, but {why}."] if self._is_overdue else []
+        return [*overdue, *self._cancelled_in_vain(why)]
+
+    def _cancelled_in_vain(self, why: str) -> list[str]:
+        """Say who has asked for a cancel that came to nothing: those that the source
+        refused are told of already.
+        """
         by_itself = workflow.cancellation_reason() == SOURCE_CANCELLED
-        who = self._orders.cancelled_by
-        is_asked = is_cancel_requested() and not by_itself
-        is_refused = self._abort is not None and self._abort.kind == "refused"
-        if self._is_overdue:
-            return [f"Its time was over, but {why}."]
-        if is_asked and (not is_refused or self._orders.is_cancel_new):
-            return [f"{who} has asked to cancel it, but {why}."]
-        return []
+        if not is_cancel_requested() or by_itself or self._is_told_of_refusal:
+            return []
+        return [f"{self._orders.cancelled_by} has asked to cancel it, but {why}."]
+
+    @property
+    def _is_told_of_refusal(self) -> bool:
+        """Whether the source has refused the last cancel that was asked for."""
+        return self._is_cancel_refused and not self._orders.is_cancel_new
+
+    @property
+    def _is_refused(self) -> bool:
+        """Whether the source has refused to abort, the last time that it was told."""
+        return self._abort is not None and self._abort.kind == "refused"
 
     async def _lost(self, lost: Lost) -> Outcome:
         """Judge a task that the source forgot by what it said of its end before, else

@@ -71,6 +71,12 @@ class _Record:
     is_undo: bool = False
 
     @property
+    def is_lost(self) -> bool:
+        """Whether it has ended without being done, and nobody has taken note yet."""
+        is_over = self.handle is not None and self.handle.done() and self.end is None
+        return is_over and self.handle is not None and not end_of(self.handle).is_done
+
+    @property
     def state(self) -> TaskState:
         if self.end is not None:
             return self.end.state
@@ -301,8 +307,10 @@ class Steps:
         while self._orders.is_suspended and not self.must_stop:
             await self._pause(step)
         for name in self._held.copy():
-            if name in step.request.refers_to and not self.must_stop:
-                await self._ended(self._records[name])
+            record = self._records[name]
+            is_needed = name in step.request.refers_to or record.is_lost
+            if is_needed and not self.must_stop:
+                await self._ended(record)
         if self.must_stop:
             raise StepsStoppedError
 
@@ -312,7 +320,8 @@ class Steps:
         that are to begin together one does that for all.
         """
         if self._is_pausing:
-            await self._until(lambda: not self._is_pausing)
+            while self._is_pausing:
+                await until(lambda: not self._is_pausing)
             return
         orders, words = self._orders, f"Suspended by {self._orders.suspended_by}"
 
@@ -320,9 +329,9 @@ class Steps:
             return not orders.is_suspended or self.must_stop
 
         self._is_pausing = True
-        if self._open:
+        if self._running:
             self._show(TaskState.RUNNING, f"{words}, once what runs has ended.")
-            await self._until(lambda: goes_on() or not self._open)
+            await self._until(lambda: goes_on() or not self._running)
         if not goes_on():
             since = workflow.now()
             self._show(TaskState.SUSPENDED, f"{words}; {step.name} is next.")
@@ -460,6 +469,11 @@ class Steps:
     def _begun(self) -> list[str]:
         """The names of what runs or has run."""
         return [name for name, each in self._records.items() if each.handle is not None]
+
+    @property
+    def _running(self) -> list[_Record]:
+        """What is open and does not wait for a reset."""
+        return [each for each in self._open if each.step.name not in self._held]
 
     @property
     def _open(self) -> list[_Record]:

@@ -36,6 +36,20 @@ def refuse_other_task(task: PluginTask, report: TaskReport, name: str) -> None:
         )
 
 
+async def refuse_end_or_other(task: PluginTask, get: Get, name: str) -> None:
+    """Raise `PluginTaskGoneError` if another task has the place of a Task, or it has
+    ended: a DELETE would end another's task, or remove what tells of ours.
+
+    A Task that cannot be read tells nothing.
+    """
+    shown = await _detail(task, get)
+    if shown is None:
+        return
+    refuse_other_task(task, shown, name)
+    if shown.state.ended:
+        raise PluginTaskGoneError(f"the task of source {name} is over")
+
+
 async def _from_monitor(task: PluginTask, get: Get, name: str) -> TaskReport | None:
     """Return what the monitor says, None if it is gone.
 

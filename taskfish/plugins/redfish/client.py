@@ -13,7 +13,7 @@ from taskfish.errors import (
     UnreadableAnswerError,
 )
 from taskfish.plugins import answers, reports
-from taskfish.plugins.following import follow
+from taskfish.plugins.following import follow, refuse_end_or_other
 from taskfish.plugins.pausing import Pausing
 from taskfish.plugins.protocol import (
     ABORTABLE_RESETS,
@@ -118,9 +118,11 @@ class RedfishPlugin:
         return await follow(task, self._get, self._name)
 
     async def abort(self, task: PluginTask) -> None:
-        """DELETE the monitor, or the Task where there is no monitor."""
+        """DELETE the monitor, or the Task where there is no monitor; see `Plugin`."""
         if not task.uri:
             raise AbortRefusedError(f"source {self._name} did not name its task")
+        get = partial(self._get, urgent=True)
+        await refuse_end_or_other(task, get, self._name)
         call = Call("DELETE", self._service.own(task.uri), urgent=True)
         answers.refuse_abort(self._answer(await self._service.ask(call)), self._name)
 

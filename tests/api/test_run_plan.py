@@ -13,7 +13,9 @@ from taskfish.store.tables import sources
 from tests.api.accounts import account
 from tests.api.answers import message_keys
 from tests.api.kept_rows import rows
+from tests.composing import until_step
 from tests.house import House
+from tests.workflows.houses import until
 
 SERVICE = "/redfish/v1/TaskService"
 ACTION = f"{SERVICE}/Actions/Oem/Taskfish.RunPlan"
@@ -254,6 +256,67 @@ async def test_answer_gives_nobody_what_they_may_not(house: House) -> None:
             task = await house.ended(accepted)
             assert task["TaskState"] == "Exception"
     assert house.executions("bmc1") == 0
+
+
+async def test_answer_chooses_no_update(house: House) -> None:
+    """Its Targets could not be asked whether this user may update them."""
+    update = "/redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate"
+    await house.ended(await house.change("PATCH", SYSTEM, {"AssetTag": update}))
+    before = house.executions("bmc1")
+    step = {
+        "Name": "update",
+        "Method": "POST",
+        "Uri": "${look#/Body/AssetTag}",
+        "Body": {"ImageURI": "http://h/a.bin", "Targets": ["/redfish/v1/Managers/x"]},
+    }
+    async with account(house, "Operator") as user:
+        body = {"Steps": [LOOK, step]}
+        accepted = await house.client.post(ACTION, json=body, auth=user)
+        task = await house.ended(accepted)
+    assert task["TaskState"] == "Exception"
+    assert "may not choose" in str(task["Messages"])
+    assert house.executions("bmc1") == before
+
+
+async def test_secret_of_an_answer_is_not_shown(house: House) -> None:
+    secret = "http://user:pass-77@images.example.com/a"
+    machine = house.emulator.machines["bmc1"]
+    machine.system.asset_tag = secret
+    copy = TAG | {"Body": {"AssetTag": "${look#/Body/AssetTag}"}}
+    accepted = await run(house, LOOK, copy)
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Completed", task
+    steps = await house.client.get(f"{accepted.json()['@odata.id']}/SubTasks?$expand=.")
+    assert "********" in steps.text
+    assert "pass-77" not in steps.text
+
+
+async def test_plan_that_waits_for_a_reset_lets_it_pass(house: House) -> None:
+    house.emulator.set_modes("bmc1", apply_times=False)
+    body = VOLUME["Body"] | {"@Redfish.OperationApplyTime": "OnReset"}
+    accepted = await run(house, VOLUME | {"Body": body})
+    await until_step(house, accepted, "volume", "Pending")
+    reject = {"Task-Conflict": "reject"}
+
+    async def passes() -> bool:
+        answer = await house.client.post(RESET, json=RESTART["Body"], headers=reject)
+        return answer.status_code == 202
+
+    await until(passes)
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Completed", task
+
+
+async def test_of_many_faults_the_first_are_told(house: House) -> None:
+    many = {f"k{number}": 1 for number in range(20_000)}
+    refused = await house.client.post(ACTION, json={"Steps": [], **many})
+    assert refused.status_code == 400
+    assert len(messages(refused)) == 100
+    step = LOOK | {"Uri": SYSTEM, "Name": "a"}
+    faulty = {"Name": "b", "Method": "POST", "Uri": VOLUMES, "Body": "${a#x}" * 9_000}
+    refused = await run(house, step, faulty)
+    assert refused.status_code == 400
+    assert len(messages(refused)) == 100
 
 
 async def test_secrets_of_steps_stay_out_of_temporal(house: House) -> None:

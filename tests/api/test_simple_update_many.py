@@ -90,6 +90,13 @@ async def test_window_is_for_one_source(house: House) -> None:
     assert answer.status_code == 400
 
 
+async def test_update_of_several_sources_waits_for_no_reset(house: House) -> None:
+    body = UPDATE | {"@Redfish.OperationApplyTime": "OnReset"}
+    answer = await house.client.post(SIMPLE_UPDATE, json=body)
+    assert answer.status_code == 400
+    assert not house.emulator.executions()
+
+
 async def _kept(house: House) -> int:
     async with house.store.read() as connection:
         counted = select(func.count()).select_from(secret_bodies)

@@ -204,6 +204,13 @@ async def test_top_of_nothing_only_counts(house: House) -> None:
     assert "Members@odata.nextLink" not in body
 
 
+async def test_select_that_is_no_path_is_refused_at_once(house: House) -> None:
+    """A pattern that tries all ways to read it would take hours."""
+    answer = await house.client.get(TASKS, params={"$select": "a" * 60 + "!"})
+    assert answer.status_code == 400
+    assert message_keys(answer) == ["QueryParameterValueFormatError"]
+
+
 async def test_select_leaves_only_what_was_asked_for(house: House) -> None:
     shown = await gallery(house)
     answer = await listed(

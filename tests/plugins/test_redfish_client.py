@@ -190,6 +190,26 @@ async def test_recycled_task_id_is_not_our_task(bmc: Bmc) -> None:
         await bmc.plugin.poll(task)
 
 
+async def test_abort_ends_no_task_of_others(bmc: Bmc) -> None:
+    bmc.mode(seconds=30)
+    task = await accepted(bmc.plugin, CREATE)
+    bmc.emulator.restart("bmc1", reset_ids=True)
+    await asyncio.sleep(0.01)
+    other = await accepted(bmc.plugin, CREATE)
+    with pytest.raises(PluginTaskGoneError, match="another task"):
+        await bmc.plugin.abort(task)
+    assert (await bmc.plugin.poll(other)).state == TaskState.RUNNING
+
+
+async def test_abort_removes_no_task_that_has_ended(bmc: Bmc) -> None:
+    bmc.mode(seconds=0)
+    task = await accepted(bmc.plugin, CREATE)
+    of_others = task.model_copy(update={"monitor": None})
+    with pytest.raises(PluginTaskGoneError, match="is over"):
+        await bmc.plugin.abort(of_others)
+    assert (await bmc.plugin.poll(of_others)).state == TaskState.COMPLETED
+
+
 async def test_lost_answer_leaves_a_task_to_be_found(bmc: Bmc) -> None:
     bmc.mode(lose_answer=True, seconds=30)
     with pytest.raises(AnswerLostError):

@@ -82,6 +82,10 @@ def test_good_plans_have_no_faults() -> None:
         ({"Body": {"Password": "x", "UserName": "${look#/Body/Id}"}}, "Body"),
         ({"Body": {"Password": "${look#/Body/Id}"}}, "Body"),
         ({"Uri": UPDATE, "Body": {"Targets": ["${look#/Body/Id}"]}}, "Body/Targets"),
+        (
+            {"Method": "GET", "Until": {"Pointer": "/a", "Value": "http://h/x?sig=1"}},
+            "Until/Value",
+        ),
         ({"Name": "look"}, "Name"),
         ({"Name": "undo-look"}, "Name"),
         ({"Until": {"Pointer": "/a", "Value": 1}}, "Until"),

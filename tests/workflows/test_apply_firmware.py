@@ -3,9 +3,11 @@ from typing import Any
 import httpx
 import pytest
 
+from taskfish.redfish.steps import Together
 from tests.composing import resets, resume, start, states
 from tests.house import House
-from tests.workflows.houses import NODE, words_of
+from tests.workflows.houses import BMC, NODE, words_of
+from workflows.apply_firmware import ApplyFirmware, Firmware
 
 INVENTORY = "/redfish/v1/UpdateService/FirmwareInventory"
 BIOS, BMC_FIRMWARE = f"{INVENTORY}/bmc1.BIOS", f"{INVENTORY}/bmc1.BMC"
@@ -30,6 +32,28 @@ async def test_no_reset_if_none_is_required(house: House) -> None:
     assert set(ends) == {"update", "verify-bmc1.BIOS", "verify-bmc1.BMC"}
     assert resets(house) == []
     assert await version(house) == await version(house, BMC_FIRMWARE) == "2.4.1"
+
+
+def test_step_of_any_component_has_a_name() -> None:
+    disk = f"{INVENTORY}/bmc1.Installed-0-DL63__Disk.Bay.0:Enclosure.Internal.0-1"
+    long = f"{INVENTORY}/bmc1.{'x' * 200}"
+    wanted = {"ImageURI": IMAGE, "Targets": [disk, BIOS, long, f"{long}y"]}
+    *_, last = ApplyFirmware.plan(BMC, Firmware.model_validate(wanted))
+    assert isinstance(last, Together)
+    names = [step.name for step in last.steps]
+    assert names[:2] == ["verify-1", "verify-bmc1.BIOS"]
+    assert len(set(names)) == 4
+
+
+async def test_component_that_is_not_there_is_400(house: House) -> None:
+    for name in ("bmc1.A:B", "bmc1.A B", "bmc1.ä"):
+        body = {"ImageURI": IMAGE, "Targets": [f"{INVENTORY}/{name}"]}
+        action = f"{BMC}/Actions/Oem/Taskfish.ApplyFirmware"
+        answer = await house.client.post(action, json=body)
+        assert answer.status_code in (202, 400), answer.text
+        if answer.status_code == 202:
+            ended = await house.ended(answer)
+            assert ended["TaskState"] == "Exception"
 
 
 @pytest.mark.parametrize("answer", ["auto", "sync"])

@@ -156,6 +156,52 @@ async def test_deadline_stands_still_in_a_pause_and_ends_what_runs(bmc: House) -
     assert "whose time is over" in words_of(await sub_task(bmc, accepted, "reset"))
 
 
+async def test_deadline_stands_still_in_a_pause_before_steps_together(
+    bmc: House,
+) -> None:
+    bmc.emulator.set_modes("bmc1", seconds=0.1)
+    accepted = await volumes(bmc, "two", deadline=3)
+    await bmc.until(accepted, "Suspended")
+    await asyncio.sleep(3)
+    assert (await bmc.task(accepted))["TaskState"] == "Suspended"
+    await resume(bmc, accepted)
+    task = await bmc.ended(accepted)
+    assert task["TaskState"] == "Completed", words_of(task)
+
+
+async def test_cancel_after_a_failure_is_told(bmc: House) -> None:
+    accepted = await held_before_the_reset(bmc)
+    bmc.emulator.set_modes("bmc1", fail=True, seconds=0.1)
+    await resume(bmc, accepted)
+    await until_executed(bmc, times=4)
+    bmc.emulator.set_modes("bmc1", fail=False, seconds=2)
+    await bmc.until(accepted, "Stopping")
+    await bmc.client.delete(accepted.json()["@odata.id"])
+    task = await bmc.ended(accepted)
+    assert task["TaskState"] == "Exception"
+    words = "admin has asked to cancel it, but a step had failed first"
+    assert words in words_of(task)
+
+
+async def test_failure_that_a_cancel_meets_is_told(bmc: House) -> None:
+    """Nobody knows what became of the step: that must not be lost."""
+    accepted = await held_before_the_reset(bmc)
+    bmc.emulator.set_modes("bmc1", hang=True)
+    await resume(bmc, accepted)
+    await until_sent(bmc, accepted, "reset")
+    await bmc.stop_worker()
+    bmc.emulator.restart("bmc1")
+    bmc.emulator.set_modes("bmc1", hang=False)
+    await bmc.client.delete(accepted.json()["@odata.id"])
+    await bmc.start_worker()
+    task = await bmc.ended(accepted)
+    assert task["TaskState"] == "Cancelled"
+    step = (await states(bmc, accepted))["reset"]
+    assert step == "Cancelled" or f"The step reset has ended as {step}" in words_of(
+        task
+    )
+
+
 async def test_steps_that_run_together_end_before_a_pause(bmc: House) -> None:
     bmc.emulator.set_modes("bmc1", seconds=0.5)
     accepted = await volumes(bmc, "three")

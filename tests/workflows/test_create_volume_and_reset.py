@@ -1,9 +1,11 @@
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.composing import (
+    ACTION,
     STORAGE,
     VOLUME,
     resets,
@@ -12,9 +14,11 @@ from tests.composing import (
     states,
     step_uri,
     until_sent,
+    until_step,
+    wanted,
 )
 from tests.house import House
-from tests.workflows.houses import NODE, until, words_of
+from tests.workflows.houses import BMC, NODE, until, words_of
 
 ON_RESET = {"@Redfish.OperationApplyTime": "OnReset"}
 
@@ -66,6 +70,41 @@ async def test_on_reset_volume_behind_a_plugin(house: House, apply_times: bool) 
     assert resets(house, "node1") == ["GracefulRestart"]
     created = task["Links"]["CreatedResources"]
     assert created == [{"@odata.id": f"{storage}/Volumes/1"}]
+
+
+async def held_before(house: House, step: str, **headers: str) -> httpx.Response:
+    """Return an operation that is suspended before a step, its volume being held."""
+    house.emulator.set_modes("bmc1", apply_times=False)
+    parameters = wanted(apply_time="OnReset", PauseBefore=[step])
+    accepted = await house.change("POST", ACTION, parameters, **headers)
+    await house.until(accepted, "Suspended")
+    assert (await states(house, accepted))["create-volume"] == "Pending"
+    return accepted
+
+
+async def test_operation_with_a_held_volume_is_suspended(house: House) -> None:
+    """It holds no machine then, and its time stands still."""
+    accepted = await held_before(house, "reset", **{"Task-Timeout": "3"})
+    tag = {"AssetTag": "rack 7"}
+    other = await house.change("PATCH", BMC, tag, **{"Task-Conflict": "reject"})
+    assert (await house.ended(other))["TaskState"] == "Completed"
+    await asyncio.sleep(3)
+    assert (await house.task(accepted))["TaskState"] == "Suspended"
+    await resume(house, accepted)
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Completed", words_of(task)
+
+
+async def test_machine_is_not_reset_for_a_volume_that_was_cancelled(
+    house: House,
+) -> None:
+    accepted = await held_before(house, "system-before")
+    await house.client.delete(step_uri(accepted, "create-volume"))
+    await until_step(house, accepted, "create-volume", "Cancelled")
+    await resume(house, accepted)
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Exception"
+    assert resets(house) == []
 
 
 async def test_refused_graceful_restart_is_forced(house: House) -> None:

@@ -257,6 +257,39 @@ async def test_cancel_that_the_source_ignores_ends_at_the_deadline(
     task = await house.ended(accepted)
     assert task["TaskState"] == "Exception"
     assert is_overdue(await house.final(accepted))
+    assert "has asked to cancel it, but its time was over" in words_of(task)
+
+
+async def test_cancel_that_the_source_refused_is_told_at_the_deadline(
+    house: House,
+) -> None:
+    house.emulator.set_modes("bmc1", hang=True, abort="refused")
+    accepted = await reset_within(house, BMC, 2)
+    await until_executed(house)
+    await house.client.delete(accepted.json()["@odata.id"])
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Exception"
+    assert words_of(task).count("has asked to cancel it") == 1
+    assert "has asked to cancel it in vain" in words_of(task)
+
+
+async def test_silence_of_a_source_starts_no_clock_of_a_suspended_task(
+    temporal: Client, tmp_path: Path
+) -> None:
+    async with bmc_house(temporal, tmp_path, KEY, interrupted_after=0.5) as house:
+        house.emulator.set_modes("bmc1", pausable=True, seconds=2)
+        accepted = await reset_within(house, BMC, 3, "ForceRestart")
+        await house.until(accepted, "Running")
+        await house.workflow(accepted).signal("Suspend", "ada")
+        await house.until(accepted, "Suspended")
+        house.emulator.set_modes("bmc1", vanish=True)
+        await house.until(accepted, "Interrupted")
+        begun = asyncio.get_running_loop().time()
+        await until(lambda: asyncio.get_running_loop().time() > begun + 3)
+        house.emulator.set_modes("bmc1", vanish=False)
+        await house.workflow(accepted).signal("Resume", "ada")
+        task = await house.ended(accepted)
+        assert task["TaskState"] == "Completed", words_of(task)
 
 
 async def test_deadline_costs_no_event_of_a_task_that_ends_in_time(

@@ -142,6 +142,26 @@ async def test_cancel_that_was_refused_is_said_at_the_end(house: House) -> None:
     assert "admin has asked to cancel it in vain" in words_of(task)
 
 
+async def test_abort_at_the_source_is_not_of_who_was_refused(house: House) -> None:
+    house.emulator.set_modes("bmc1", hang=True, abort="refused")
+    accepted = await house.reset("bmc1.1")
+    await until_begun(house, accepted, "await_completion")
+    await house.client.delete(accepted.json()["@odata.id"])
+
+    async def is_refused() -> bool:
+        run = await house.workflow(accepted).describe()
+        return bool((await run.memo()).get("abort_refused"))
+
+    await until(is_refused)
+    house.emulator.set_modes("bmc1", abort="supported", abort_seconds=0)
+    machine = house.emulator.machines["bmc1"]
+    machine.abort(next(iter(machine.timeline.jobs.values())))
+    task = await house.ended(accepted)
+    assert task["TaskState"] == "Cancelled"
+    assert "was cancelled by its source" in words_of(task)
+    assert "was cancelled by admin" not in words_of(task)
+
+
 async def test_cancel_signal_from_temporal_asks_again(house: House) -> None:
     """Temporal takes one request to cancel only; the Web UI sends signals bare."""
     house.emulator.set_modes("bmc1", hang=True, abort="refused")

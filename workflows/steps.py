@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from taskfish.redfish.expressions import (
         ExpressionError,
     )
+    from taskfish.redfish.operations import RESET_ACTION
     from taskfish.redfish.steps import (
         UNDO,
         Plan,
@@ -73,8 +74,14 @@ class _Record:
     @property
     def is_lost(self) -> bool:
         """Whether it has ended without being done, and nobody has taken note yet."""
-        is_over = self.handle is not None and self.handle.done() and self.end is None
-        return is_over and self.handle is not None and not end_of(self.handle).is_done
+        if not self.is_over or self.handle is None or self.end is not None:
+            return False
+        return not end_of(self.handle).is_done
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its workflow has ended."""
+        return self.handle is not None and self.handle.done()
 
     @property
     def state(self) -> TaskState:
@@ -107,7 +114,7 @@ class Steps:
         self._is_pausing = False
         self._done: list[str] = []
         self._undone: dict[str, StepEnd] = {}
-        self._held: list[str] = []
+        self._held: dict[str, int] = {}
         self._kept = frozenset[str]().union(
             *(
                 request.refers_to
@@ -121,6 +128,7 @@ class Steps:
         self._refusal: Answer | None = None
         self._has_failed = False
         self._is_overdue = False
+        self._is_cancelled_first = False
         self._is_stopping = False
 
     def __getitem__(self, name: str) -> Step:
@@ -148,7 +156,7 @@ class Steps:
         record.step = step
         await self._begin(record, step.request)
         if step.request.waits_for_reset and await self._is_held(record):
-            self._held.append(step.name)
+            self._held[step.name] = len(self._done)
             return None
         return await self._ended(record)
 
@@ -237,8 +245,8 @@ class Steps:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether the operation's time is over."""
-        return self._is_overdue
+        """Whether the operation's time is over, and nobody had cancelled it before."""
+        return self._is_overdue and not self._is_cancelled_first
 
     @property
     def ends(self) -> dict[str, StepEnd]:
@@ -301,18 +309,28 @@ class Steps:
 
     async def _until_it_may(self, step: Step) -> None:
         """Wait for an operator, and for the steps that it refers to."""
-        if step.name in self._pauses and not self.must_stop:
-            who = self._pauses.pop(step.name)
-            self._orders.suspend(f"{who}, before the step {step.name}")
-        while self._orders.is_suspended and not self.must_stop:
-            await self._pause(step)
-        for name in self._held.copy():
+        while not self.must_stop:
+            if step.name in self._pauses:
+                who = self._pauses.pop(step.name)
+                self._orders.suspend(f"{who}, before the step {step.name}")
+            if self._orders.is_suspended:
+                await self._pause(step)
+                continue
+            needed = self._needed_by(step)
+            if needed is None:
+                return
+            await self._ended(needed)
+        raise StepsStoppedError
+
+    def _needed_by(self, step: Step) -> _Record | None:
+        """Return a held step that has to end before this one begins: it refers to it,
+        or the held one has failed meanwhile.
+        """
+        for name in self._held:
             record = self._records[name]
-            is_needed = name in step.request.refers_to or record.is_lost
-            if is_needed and not self.must_stop:
-                await self._ended(record)
-        if self.must_stop:
-            raise StepsStoppedError
+            if name in step.request.refers_to or record.is_lost:
+                return record
+        return None
 
     async def _pause(self, step: Step) -> None:
         """Wait until somebody resumes it. Once nothing runs it is shown as suspended,
@@ -411,7 +429,7 @@ class Steps:
         """
         end = await self._awaited(record)
         if record.step.name in self._held:
-            self._held.remove(record.step.name)
+            del self._held[record.step.name]
         if end.is_done or (record.step.goes_on and not self.must_stop):
             return end
         self.fail()
@@ -464,6 +482,7 @@ class Steps:
             await until(condition, left, "its deadline")
             if left is not None and self._left == 0 and not condition():
                 self._is_overdue = True
+                self._is_cancelled_first = is_cancel_requested()
 
     @property
     def _begun(self) -> list[str]:
@@ -472,8 +491,25 @@ class Steps:
 
     @property
     def _running(self) -> list[_Record]:
-        """What is open and does not wait for a reset."""
-        return [each for each in self._open if each.step.name not in self._held]
+        """What is open and does not wait for a reset, as far as its workflow goes."""
+        return [
+            each
+            for each in self._open
+            if not (each.is_over or self._waits_for_reset(each))
+        ]
+
+    def _waits_for_reset(self, record: _Record) -> bool:
+        """Whether a step is held, and none of those that were done since then was the
+        reset of its machine.
+        """
+        name, place = record.step.name, place_of(record.step.request)
+        if name not in self._held:
+            return False
+        since = (self[done].request for done in self._done[self._held[name] :])
+        return not any(
+            each.uri.endswith(f"/{RESET_ACTION}") and place_of(each) == place
+            for each in since
+        )
 
     @property
     def _open(self) -> list[_Record]:

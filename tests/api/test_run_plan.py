@@ -13,7 +13,7 @@ from taskfish.store.tables import sources
 from tests.api.accounts import account
 from tests.api.answers import message_keys
 from tests.api.kept_rows import rows
-from tests.composing import until_step
+from tests.composing import resume, states, until_step
 from tests.house import House
 from tests.workflows.houses import until
 
@@ -305,6 +305,45 @@ async def test_plan_that_waits_for_a_reset_lets_it_pass(house: House) -> None:
     await until(passes)
     task = await house.ended(accepted)
     assert task["TaskState"] == "Completed", task
+
+
+async def until_restarted(
+    house: House, *more: Step, pause: list[str]
+) -> httpx.Response:
+    """Return a plan whose machine was reset, and still makes the volume of it."""
+    house.emulator.set_modes("bmc1", seconds=3)
+    body = VOLUME["Body"] | {"@Redfish.OperationApplyTime": "OnReset"}
+    steps = [VOLUME | {"Body": body}, RESTART, *more]
+    given = {"Steps": steps, "PauseBefore": ["restart", *pause]}
+    accepted = await house.change("POST", ACTION, given)
+    await house.until(accepted, "Suspended")
+    house.emulator.set_modes("bmc1", seconds=0.1)
+    await resume(house, accepted)
+    await until_step(house, accepted, "restart", "Completed")
+    assert (await states(house, accepted))["volume"] != "Completed"
+    return accepted
+
+
+async def test_step_that_waits_for_a_volume_can_be_suspended(house: House) -> None:
+    tag = TAG | {"Body": {"AssetTag": "of-${volume#/StatusCode}"}}
+    accepted = await until_restarted(house, tag, pause=[])
+    uri = f"{accepted.json()['@odata.id']}/Actions/Oem/Taskfish.Suspend"
+    assert (await house.client.post(uri, json={})).status_code == 204
+    await until_step(house, accepted, "volume", "Completed")
+    await house.until(accepted, "Suspended")
+    assert (await states(house, accepted))["tag"] == "New"
+    assert house.executions("bmc1", "PATCH") == 0
+    await resume(house, accepted)
+    assert (await house.ended(accepted))["TaskState"] == "Completed"
+    assert house.executions("bmc1", "PATCH") == 1
+
+
+async def test_plan_is_not_suspended_while_its_volume_is_made(house: House) -> None:
+    accepted = await until_restarted(house, LOOK, pause=["look"])
+    await house.until(accepted, "Suspended")
+    assert (await states(house, accepted))["volume"] == "Completed"
+    await resume(house, accepted)
+    assert (await house.ended(accepted))["TaskState"] == "Completed"
 
 
 async def test_of_many_faults_the_first_are_told(house: House) -> None:

@@ -169,6 +169,21 @@ async def test_deadline_stands_still_in_a_pause_before_steps_together(
     assert task["TaskState"] == "Completed", words_of(task)
 
 
+async def test_cancel_before_the_deadline_stays_a_cancel(bmc: House) -> None:
+    """Its source takes longer to abort than there is time left."""
+    bmc.emulator.set_modes("bmc1", seconds=0.1, abort_seconds=4)
+    accepted = await volumes(bmc, "reset", deadline=3)
+    await bmc.until(accepted, "Suspended")
+    bmc.emulator.set_modes("bmc1", seconds=30)
+    await resume(bmc, accepted)
+    await until_sent(bmc, accepted, "reset")
+    await bmc.client.delete(accepted.json()["@odata.id"])
+    task = await bmc.ended(accepted)
+    assert task["TaskState"] == "Cancelled", words_of(task)
+    assert "cancelled by admin" in words_of(task)
+    assert "OperationTimeout" not in str(task["Messages"])
+
+
 async def test_cancel_after_a_failure_is_told(bmc: House) -> None:
     accepted = await held_before_the_reset(bmc)
     bmc.emulator.set_modes("bmc1", fail=True, seconds=0.1)

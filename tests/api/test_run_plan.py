@@ -311,7 +311,7 @@ async def until_restarted(
     house: House, *more: Step, pause: list[str]
 ) -> httpx.Response:
     """Return a plan whose machine was reset, and still makes the volume of it."""
-    house.emulator.set_modes("bmc1", seconds=3)
+    house.emulator.set_modes("bmc1", seconds=8)
     body = VOLUME["Body"] | {"@Redfish.OperationApplyTime": "OnReset"}
     steps = [VOLUME | {"Body": body}, RESTART, *more]
     given = {"Steps": steps, "PauseBefore": ["restart", *pause]}

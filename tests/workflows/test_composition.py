@@ -160,9 +160,9 @@ async def test_deadline_stands_still_in_a_pause_before_steps_together(
     bmc: House,
 ) -> None:
     bmc.emulator.set_modes("bmc1", seconds=0.1)
-    accepted = await volumes(bmc, "two", deadline=3)
+    accepted = await volumes(bmc, "two", deadline=12)
     await bmc.until(accepted, "Suspended")
-    await asyncio.sleep(3)
+    await asyncio.sleep(12)
     assert (await bmc.task(accepted))["TaskState"] == "Suspended"
     await resume(bmc, accepted)
     task = await bmc.ended(accepted)
@@ -171,8 +171,8 @@ async def test_deadline_stands_still_in_a_pause_before_steps_together(
 
 async def test_cancel_before_the_deadline_stays_a_cancel(bmc: House) -> None:
     """Its source takes longer to abort than there is time left."""
-    bmc.emulator.set_modes("bmc1", seconds=0.1, abort_seconds=4)
-    accepted = await volumes(bmc, "reset", deadline=3)
+    bmc.emulator.set_modes("bmc1", seconds=0.1, abort_seconds=13)
+    accepted = await volumes(bmc, "reset", deadline=12)
     await bmc.until(accepted, "Suspended")
     bmc.emulator.set_modes("bmc1", seconds=30)
     await resume(bmc, accepted)

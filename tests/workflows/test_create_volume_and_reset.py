@@ -84,11 +84,11 @@ async def held_before(house: House, step: str, **headers: str) -> httpx.Response
 
 async def test_operation_with_a_held_volume_is_suspended(house: House) -> None:
     """It holds no machine then, and its time stands still."""
-    accepted = await held_before(house, "reset", **{"Task-Timeout": "3"})
+    accepted = await held_before(house, "reset", **{"Task-Timeout": "12"})
     tag = {"AssetTag": "rack 7"}
     other = await house.change("PATCH", BMC, tag, **{"Task-Conflict": "reject"})
     assert (await house.ended(other))["TaskState"] == "Completed"
-    await asyncio.sleep(3)
+    await asyncio.sleep(12)
     assert (await house.task(accepted))["TaskState"] == "Suspended"
     await resume(house, accepted)
     task = await house.ended(accepted)

@@ -278,14 +278,14 @@ async def test_silence_of_a_source_starts_no_clock_of_a_suspended_task(
 ) -> None:
     async with bmc_house(temporal, tmp_path, KEY, interrupted_after=0.5) as house:
         house.emulator.set_modes("bmc1", pausable=True, seconds=2)
-        accepted = await reset_within(house, BMC, 3, "ForceRestart")
+        accepted = await reset_within(house, BMC, 12, "ForceRestart")
         await house.until(accepted, "Running")
         await house.workflow(accepted).signal("Suspend", "ada")
         await house.until(accepted, "Suspended")
         house.emulator.set_modes("bmc1", vanish=True)
         await house.until(accepted, "Interrupted")
         begun = asyncio.get_running_loop().time()
-        await until(lambda: asyncio.get_running_loop().time() > begun + 3)
+        await until(lambda: asyncio.get_running_loop().time() > begun + 12)
         house.emulator.set_modes("bmc1", vanish=False)
         await house.workflow(accepted).signal("Resume", "ada")
         task = await house.ended(accepted)

@@ -100,7 +100,8 @@ class _Demo:
         await self._slow_down(ready["emulator"], system)
         uri, body = f"{system}/Actions/{OPERATION}", _parameters(system)
         accepted = await self._change(client, uri, body)
-        ended = await show_to_end(self._console, client, accepted.json()["@odata.id"])
+        task = accepted.json()["@odata.id"]
+        ended = await show_to_end(self._console, client, task, resource)
         await self._print_end(client, ready, accepted, ended)
         self._print_curl(ready, uri, body)
         if ended.task["TaskState"] != TaskState.COMPLETED:

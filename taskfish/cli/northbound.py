@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,30 @@ _OUTAGES = (
 )
 
 
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
+
+
 class NorthboundError(TaskfishError):
     """The gateway answered a request of ours with an error."""
+
+
+class OutageError(NorthboundError):
+    """The gateway does not answer, or a proxy or itself says that it cannot for now.
+
+    `answer` is what was said, if anything; `taken` whether what was asked may be done
+    all the same.
+    """
+
+    def __init__(self, why: str, *, taken: bool, answer: httpx.Response | None) -> None:
+        super().__init__(why)
+        self.taken = taken
+        self.answer = answer
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds to wait as the answer wants them; 0 if it does not say a number."""
+        wanted = self.answer.headers.get("Retry-After", "") if self.answer else ""
+        return float(wanted) if wanted.isascii() and wanted.isdigit() else 0.0
 
 
 def gateway(
@@ -55,10 +77,21 @@ async def logged_in(
         try:
             yield client
         except httpx.TransportError as error:
-            raise NorthboundError(
-                f"the API does not answer at {settings.url}: check TASKFISH_URL and "
-                f"TASKFISH_CA ({error})"
-            ) from error
+            raise silent(client, error) from error
+
+
+def silent(client: httpx.AsyncClient, error: Exception) -> NorthboundError:
+    """Return the error that says where nobody answers, and what to check."""
+    url = str(client.base_url).rstrip("/")
+    return NorthboundError(
+        f"the API does not answer at {url}: check TASKFISH_URL and "
+        f"TASKFISH_CA ({error})"
+    )
+
+
+def tell(words: str) -> None:
+    """Say something of the command's own: on standard error, lines as they are."""
+    Console(stderr=True).print(words, highlight=False, markup=False, soft_wrap=True)
 
 
 def trust(ca: Path | None) -> ssl.SSLContext:
@@ -97,19 +130,36 @@ async def resource_in_the_end(client: httpx.AsyncClient, uri: str) -> dict[str, 
     pause = POLL_SECONDS
     while True:
         try:
-            answer = await client.get(uri)
-        except httpx.TransportError as error:
-            why = str(error) or type(error).__name__
-        else:
-            if answer.status_code not in _OUTAGES:
-                return _body(answer)
-            why = f"it answers {answer.status_code}"
-        if pause == POLL_SECONDS:
-            told = Console(stderr=True)
-            words = f"The gateway cannot be asked ({why}): the task goes on without it."
-            told.print(words, highlight=False, markup=False, soft_wrap=True)
+            return _body(await answered(client.get(uri)))
+        except OutageError as error:
+            if pause == POLL_SECONDS:
+                tell(
+                    f"The gateway does not answer ({error}): the task goes on without "
+                    "it."
+                )
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def answered(request: Awaitable[httpx.Response]) -> httpx.Response:
+    """Return the answer to a request; raise OutageError if there is none for now.
+
+    A 503 of the gateway that names a task may have started it.
+    """
+    try:
+        answer = await request
+    except httpx.TransportError as error:
+        why, taken = (
+            str(error) or type(error).__name__,
+            not isinstance(error, _NOT_SENT),
+        )
+        raise OutageError(why, taken=taken, answer=None) from error
+    if answer.status_code not in _OUTAGES:
+        return answer
+    of_gateway = answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    taken = not of_gateway or "Task-Id" in answer.headers
+    why = f"it answers {answer.status_code}"
+    raise OutageError(why, taken=taken, answer=answer)
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ WHOLE = "?$expand=.&$top=1000"
 """Has all of a collection's members in it, as they are, instead of links to them: no
 plan has more.
 """
-SHORTEST_PAUSE = 0.5
+SHORTEST_PAUSE = 1.0
 PAUSE_A_STEP = 0.01
 """Seconds between two looks: of many steps each look costs the gateway more."""
 
@@ -36,6 +36,8 @@ class TaskWithSteps:
 
 
 Show = Callable[[TaskWithSteps], None]
+Read = Callable[[httpx.AsyncClient, str], Awaitable[dict[str, Any]]]
+"""Reads a resource: once, or in the end."""
 
 
 def screen() -> Console:
@@ -45,15 +47,18 @@ def screen() -> Console:
 
 
 async def show_to_end(
-    console: Console, client: httpx.AsyncClient, uri: str
+    console: Console,
+    client: httpx.AsyncClient,
+    uri: str,
+    read: Read = resource_in_the_end,
 ) -> TaskWithSteps:
     """Show the task at `uri` with its steps until it has ended; return what they are.
 
-    Raises NorthboundError if the gateway does not say.
+    Raises NorthboundError if the gateway refuses to say.
     """
     with progress(console) as show:
         while True:
-            seen = await with_steps(client, uri)
+            seen = await with_steps(client, uri, read)
             show(seen)
             if TaskState(seen.task["TaskState"]).ended:
                 return seen
@@ -65,16 +70,15 @@ async def pause_after(seen: TaskWithSteps) -> None:
     await asyncio.sleep(max(SHORTEST_PAUSE, PAUSE_A_STEP * len(seen.steps)))
 
 
-async def with_steps(client: httpx.AsyncClient, uri: str) -> TaskWithSteps:
-    """Read a task, then its steps: those of one that has ended are as they stay.
-
-    While the gateway does not answer it is asked again.
-    """
-    task = await resource_in_the_end(client, uri)
+async def with_steps(
+    client: httpx.AsyncClient, uri: str, read: Read = resource_in_the_end
+) -> TaskWithSteps:
+    """Read a task, then its steps: those of one that has ended are as they stay."""
+    task = await read(client, uri)
     if "SubTasks" not in task:
         return TaskWithSteps(task)
     steps_uri = task["SubTasks"]["@odata.id"]
-    listed = await resource_in_the_end(client, f"{steps_uri}{WHOLE}")
+    listed = await read(client, f"{steps_uri}{WHOLE}")
     return TaskWithSteps(task, tuple(listed["Members"]))
 
 

@@ -34,6 +34,9 @@ TASKS = "/redfish/v1/TaskService/Tasks"
 USER, PASSWORD = "admin", "gatekeeper"
 FAST = Modes(seconds=0.4)
 POLL = 0.1
+"""Seconds between two questions of a test."""
+SOURCE_POLL = 0.05
+"""Seconds between two questions of the gateway to a source."""
 LONGEST_WAIT = 120.0
 
 
@@ -264,7 +267,7 @@ def source_body(
         "UserName": "admin",
         "Password": password,
         "Links": {"ConnectionMethod": {"@odata.id": f"{METHODS}/{method}"}},
-        "Oem": {"Taskfish": {"PollSeconds": POLL, **(options or {})}},
+        "Oem": {"Taskfish": {"PollSeconds": SOURCE_POLL, **(options or {})}},
     }
 
 

@@ -40,7 +40,7 @@ async def test_waiting_tasks_keep_no_abort_from_running(
         await until(wait_all, 120)
         await house.workflow(tasks[-1]).cancel(reason="requested")
         executions = house.emulator.machines["bmc1"].executions
-        await until(lambda: "cancelled" in [each.outcome for each in executions], 5)
+        await until(lambda: "cancelled" in [each.outcome for each in executions], 20)
         assert (await house.ended(tasks[-1]))["TaskState"] == "Cancelled"
         assert house.executions("bmc1") == WAITING
 

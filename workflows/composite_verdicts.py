@@ -49,32 +49,47 @@ def ended_outcome(task_id: str, steps: Steps, cancelled_by: str) -> Outcome:
 
 def stopped_outcome(task_id: str, steps: Steps, cancelled_by: str) -> Outcome:
     """Judge an operation that was ended before its end: one of its steps has failed,
-    somebody has cancelled it, or its time was over. It says what was undone.
+    somebody has cancelled it, or its time was over. It says what was undone, and who
+    has asked for a cancel in vain.
     """
-    failed, why = failures(task_id, steps), ""
-    if steps.refusal is not None:
-        outcome, why = failed_outcome(task_id, steps.refusal), "its turn did not come"
-    elif steps.has_failed:
+    outcome, why_in_vain = _judged(task_id, steps, cancelled_by)
+    *others, last = outcome.messages
+    outcome = outcome.model_copy(
+        update={
+            "created": _created(steps),
+            "percent": steps.percent,
+            "messages": (*others, *_told_of_undoing(task_id, steps), last),
+        }
+    )
+    if not (why_in_vain and is_cancel_requested()):
+        return outcome
+    words = f"{cancelled_by} has asked to cancel it, but {why_in_vain}."
+    return with_note(outcome, task_id, words)
+
+
+def _judged(task_id: str, steps: Steps, cancelled_by: str) -> tuple[Outcome, str]:
+    """Return why it was ended, and what a cancel came to nothing for: empty if it was
+    the cancel. Beside another reason stand the steps that have failed by themselves.
+    """
+    if steps.has_failed and steps.refusal is None:
+        failed = failures(task_id, steps)
         outcome = failed_outcome(task_id, failed_answer(*failed, status=500))
-        why = "a step had failed first"
+        return outcome, "a step had failed first"
+    why_in_vain = ""
+    if steps.refusal is not None:
+        outcome = failed_outcome(task_id, steps.refusal)
+        why_in_vain = "its turn did not come"
     elif steps.is_overdue:
         words = "The operation did not end within its time: its steps were ended."
-        outcome, why = overdue_outcome(task_id, words), "its time was over"
+        outcome = overdue_outcome(task_id, words)
+        why_in_vain = "its time was over"
     else:
         words = f"It was cancelled by {cancelled_by}: its steps were ended."
         outcome = cancelled_outcome(task_id, words)
-    outcome = outcome.model_copy(
-        update={"created": _created(steps), "percent": steps.percent}
-    )
+    by_themselves = failures(task_id, steps, with_cancelled=False)
     *others, last = outcome.messages
-    if not steps.has_failed or steps.refusal is not None:
-        others += failures(task_id, steps, with_cancelled=False)
-    messages = (*others, *_told_of_undoing(task_id, steps))
-    outcome = outcome.model_copy(update={"messages": (*messages, last)})
-    if not (why and is_cancel_requested()):
-        return outcome
-    words = f"{cancelled_by} has asked to cancel it, but {why}."
-    return with_note(outcome, task_id, words)
+    messages = (*others, *by_themselves, last)
+    return outcome.model_copy(update={"messages": messages}), why_in_vain
 
 
 def failures(

@@ -4,6 +4,7 @@ A new one is a class with a name, the parameters it takes and the plan of its st
 (docs/composing-operations.md); what it shows, obeys and takes back is here.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -51,7 +52,7 @@ class Parameters(BaseModel):
     )
 
 
-class CompositeOperation(Orders):
+class CompositeOperation(Orders, ABC):
     """A multi-step operation: runs its steps, shows how far it is, takes back what is
     done should it fail or be cancelled.
     """
@@ -71,9 +72,9 @@ class CompositeOperation(Orders):
         self._early_pauses: list[tuple[list[str], str]] = []
 
     @staticmethod
+    @abstractmethod
     def plan(uri: str, parameters: Any) -> Plan:
         """Return the steps for the resource `uri`; nothing but its arguments counts."""
-        raise NotImplementedError
 
     @staticmethod
     def placed(plan: Plan) -> Sequence[tuple[str, Step]]:

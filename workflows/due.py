@@ -118,7 +118,8 @@ class Due:
         who = self._orders.suspended_by
         self._show(TaskState.SUSPENDED, f"Suspended by {who}; nothing is sent.")
         operation = self._operation
-        if operation.turn.systems and operation.root_run is None:
+        is_step = operation.root_run is not None
+        if operation.turn.systems and not is_step:  # Its place is its operation's.
             leaving = plugin_calls.leave_turn(
                 operation.token, operation.heartbeat_timeout
             )

@@ -161,10 +161,10 @@ class Following:
         self._abort = AbortAnswer(kind="accepted")
         words = f"Cancelled by {who}: asks the source to abort."
         self._show(TaskState.CANCELLING, words, percent=self._percent)
-        self._abort = await self._ask_to_abort(waiting)
+        answer = self._abort = await self._ask_to_abort(waiting)
         self._is_cancel_refused = self._is_refused
-        if self._abort is not None and self._is_refused:
-            reason = self._abort.reason
+        if answer is not None and answer.kind == "refused":
+            reason = answer.reason
             workflow.upsert_memo({ABORT_REFUSED_MEMO: reason})
             self._refusals.append(f"{who} has asked to cancel it in vain: {reason}.")
             words = f"It goes on: {reason}."

@@ -74,7 +74,7 @@ class _Record:
     @property
     def is_lost(self) -> bool:
         """Whether it has ended without being done, and nobody has taken note yet."""
-        if not self.is_over or self.handle is None or self.end is not None:
+        if self.handle is None or not self.is_over or self.end is not None:
             return False
         return not end_of(self.handle).is_done
 
@@ -182,9 +182,11 @@ class Steps:
     async def settle(self) -> None:
         """Wait for what has waited for a reset; raise `StepsStoppedError` as `run`.
 
-        Meanwhile its machines are left to others: one of them may be that reset.
+        While nothing else runs its machines are left to others: one of them may be
+        that reset.
         """
-        if self._open and workflow.patched(LEAVES_FOR_RESET):
+        only_waits = self._open and not self._running
+        if only_waits and workflow.patched(LEAVES_FOR_RESET):
             await self._turn.leave()
         await together([self._ended(each) for each in self._open])
 

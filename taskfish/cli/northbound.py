@@ -21,9 +21,8 @@ _OUTAGES = (
     httpx.codes.SERVICE_UNAVAILABLE,
     httpx.codes.GATEWAY_TIMEOUT,
 )
-
-
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
+"""What is raised before anything of a request has left."""
 
 
 class NorthboundError(TaskfishError):
@@ -149,10 +148,8 @@ async def answered(request: Awaitable[httpx.Response]) -> httpx.Response:
     try:
         answer = await request
     except httpx.TransportError as error:
-        why, taken = (
-            str(error) or type(error).__name__,
-            not isinstance(error, _NOT_SENT),
-        )
+        why = str(error) or type(error).__name__
+        taken = not isinstance(error, _NOT_SENT)
         raise OutageError(why, taken=taken, answer=None) from error
     if answer.status_code not in _OUTAGES:
         return answer

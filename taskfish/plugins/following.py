@@ -36,18 +36,22 @@ def refuse_other_task(task: PluginTask, report: TaskReport, name: str) -> None:
         )
 
 
-async def refuse_end_or_other(task: PluginTask, get: Get, name: str) -> None:
-    """Raise `PluginTaskGoneError` if another task has the place of a Task, or it has
-    ended: a DELETE would end another's task, or remove what tells of ours.
+def refuse_end_or_other(task: PluginTask, report: TaskReport, name: str) -> None:
+    """Raise `PluginTaskGoneError` if the report is of another task, or of an end: what
+    is then sent would be done to another's task, or remove what tells of ours.
+    """
+    refuse_other_task(task, report, name)
+    if report.state.ended:
+        raise PluginTaskGoneError(f"the task of source {name} is over")
 
-    A Task that cannot be read tells nothing.
+
+async def check_before_abort(task: PluginTask, get: Get, name: str) -> None:
+    """Read a Task and raise what `refuse_end_or_other` does; one that cannot be read
+    tells nothing.
     """
     shown = await _detail(task, get)
-    if shown is None:
-        return
-    refuse_other_task(task, shown, name)
-    if shown.state.ended:
-        raise PluginTaskGoneError(f"the task of source {name} is over")
+    if shown is not None:
+        refuse_end_or_other(task, shown, name)
 
 
 async def _from_monitor(task: PluginTask, get: Get, name: str) -> TaskReport | None:

@@ -11,7 +11,7 @@ from taskfish.plugins.answers import (
     refuse_credentials,
     refuse_pause,
 )
-from taskfish.plugins.following import refuse_other_task
+from taskfish.plugins.following import refuse_end_or_other
 from taskfish.plugins.reports import report_of
 from taskfish.plugins.task_actions import pause_actions
 from taskfish.redfish.task import Answer, PluginTask, TaskState
@@ -48,9 +48,7 @@ class Pausing:
     async def _act(self, verb: Verb, task: PluginTask) -> None:
         shown = await self._shown(task)
         report = report_of(shown)
-        refuse_other_task(task, report, self.name)
-        if report.state.ended:
-            raise PluginTaskGoneError(f"the task of source {self.name} is over")
+        refuse_end_or_other(task, report, self.name)
         actions = pause_actions(shown.body)
         if actions is None:
             raise PauseRefusedError(

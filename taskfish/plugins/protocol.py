@@ -144,7 +144,8 @@ class Plugin(Protocol):
         """Ask the source to abort its task; it has ended only when `poll` says so.
 
         Passes the limit of concurrent calls. Raises `AbortRefusedError` when the
-        source does not abort it, `PluginTaskGoneError` when it is over.
+        source does not abort it, `PluginTaskGoneError` when it is over or another task
+        has its place: that is not touched.
         """
         ...
 

@@ -1,5 +1,6 @@
 """Bulk operations: the same request to many machines, in batches (issue 7)."""
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -61,15 +62,17 @@ def step_names(members: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the steps on these members: theirs, or numbers for those
     that cannot be names of steps, or that two have in common.
     """
-    taken = set[str]()
-    return tuple(_name(name, number, taken) for number, name in enumerate(members, 1))
-
-
-def _name(member: str, number: int, taken: set[str]) -> str:
-    is_name = _STEP_NAME.fullmatch(member) and not member.startswith(UNDO)
-    name = member if is_name and member not in taken else ""
-    taken.add(name)
-    return name or str(number)
+    taken, listed = set[str](), frozenset(members)
+    found = []
+    for number, member in enumerate(members, 1):
+        is_name = _STEP_NAME.fullmatch(member) and not member.startswith(UNDO)
+        if not is_name or member in taken:
+            # A number that is no member's.
+            numbers = map(str, itertools.count(number, len(members)))
+            member = next(each for each in numbers if each not in listed)
+        taken.add(member)
+        found.append(member)
+    return tuple(found)
 
 
 def planned_bulk(bulk: Bulk, refused_uris: Sequence[str] = ()) -> PlanMemo:

@@ -1,4 +1,4 @@
-"""What is legal JSON, and yet nothing that could be kept or sent on."""
+"""What Python takes for JSON, and yet nothing that could be kept or sent on."""
 
 import json
 import math

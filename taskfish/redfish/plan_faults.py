@@ -66,6 +66,10 @@ def _step_faults(place: str, step: Step) -> Iterator[PlanError]:
             yield PlanError(f"{place}/Body", "a GET has none")
         if step.undo is not None:
             yield PlanError(f"{place}/Undo", "a GET changes nothing")
+        wanted = request.until.value if request.until else None
+        if masked(wanted) != wanted:
+            why = "no step waits for a secret, or for a URI with a query or a password"
+            yield PlanError(f"{place}/Until/Value", why)
     elif request.until is not None:
         yield PlanError(f"{place}/Until", "only a GET waits for something")
 
@@ -86,9 +90,6 @@ def _request_faults(
         for step in sorted(steps_in(value) - known):
             why = f"no step before it is called {step}"
             yield PlanError(f"{place}/{name}", why)
-    if request.until is not None and masked(request.until.value) != request.until.value:
-        why = "no step waits for a secret, or for a URI with a query or a password"
-        yield PlanError(f"{place}/Until/Value", why)
     yield from _uri_faults(place, request)
     yield from _body_faults(place, request)
 

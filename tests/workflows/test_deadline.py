@@ -246,12 +246,18 @@ async def test_pause_of_the_source_itself_does_not_stop_the_clock(
     assert (await house.ended(accepted))["TaskState"] == "Exception"
 
 
+async def hanging_reset(house: House, abort: str) -> httpx.Response:
+    """Return a reset with a deadline that its source has begun, and does not abort."""
+    house.emulator.set_modes("bmc1", hang=True, abort=abort)
+    accepted = await reset_within(house, BMC, 2)
+    await until_executed(house)
+    return accepted
+
+
 async def test_cancel_that_the_source_ignores_ends_at_the_deadline(
     house: House,
 ) -> None:
-    house.emulator.set_modes("bmc1", hang=True, abort="ignored")
-    accepted = await reset_within(house, BMC, 2)
-    await until_executed(house)
+    accepted = await hanging_reset(house, abort="ignored")
     await house.workflow(accepted).cancel(reason="requested")
     assert (await house.until(accepted, "Cancelling"))["TaskState"] == "Cancelling"
     task = await house.ended(accepted)
@@ -263,9 +269,7 @@ async def test_cancel_that_the_source_ignores_ends_at_the_deadline(
 async def test_cancel_that_the_source_refused_is_told_at_the_deadline(
     house: House,
 ) -> None:
-    house.emulator.set_modes("bmc1", hang=True, abort="refused")
-    accepted = await reset_within(house, BMC, 2)
-    await until_executed(house)
+    accepted = await hanging_reset(house, abort="refused")
     await house.client.delete(accepted.json()["@odata.id"])
     task = await house.ended(accepted)
     assert task["TaskState"] == "Exception"

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
@@ -38,6 +39,17 @@ def seconds_of(task: dict[str, Any]) -> float:
         datetime.fromisoformat(task[f"{each}Time"]) for each in ("Start", "End")
     )
     return (end - start).total_seconds()
+
+
+async def is_refused(house: House, accepted: httpx.Response) -> bool:
+    """Say whether the source is known to have refused the last abort."""
+    run = await house.workflow(accepted).describe()
+    return bool((await run.memo()).get("abort_refused"))
+
+
+async def until_refused(house: House, accepted: httpx.Response) -> None:
+    """Wait until the source is known to have refused to abort."""
+    await until(lambda: is_refused(house, accepted))
 
 
 async def test_source_that_has_it_pending_does_not_stretch_the_grace(
@@ -130,12 +142,7 @@ async def test_cancel_that_was_refused_is_said_at_the_end(house: House) -> None:
     await until_begun(house, accepted, "await_completion")
     answer = await house.client.delete(accepted.json()["@odata.id"])
     assert answer.status_code == 202
-
-    async def is_refused() -> bool:
-        run = await house.workflow(accepted).describe()
-        return bool((await run.memo()).get("abort_refused"))
-
-    await until(is_refused)
+    await until_refused(house, accepted)
     house.emulator.set_modes("bmc1", hang=False)
     task = await house.ended(accepted)
     assert (task["TaskState"], task["TaskStatus"]) == ("Completed", "OK")
@@ -147,12 +154,7 @@ async def test_abort_at_the_source_is_not_of_who_was_refused(house: House) -> No
     accepted = await house.reset("bmc1.1")
     await until_begun(house, accepted, "await_completion")
     await house.client.delete(accepted.json()["@odata.id"])
-
-    async def is_refused() -> bool:
-        run = await house.workflow(accepted).describe()
-        return bool((await run.memo()).get("abort_refused"))
-
-    await until(is_refused)
+    await until_refused(house, accepted)
     house.emulator.set_modes("bmc1", abort="supported", abort_seconds=0)
     machine = house.emulator.machines["bmc1"]
     machine.abort(next(iter(machine.timeline.jobs.values())))
@@ -169,14 +171,10 @@ async def test_cancel_signal_from_temporal_asks_again(house: House) -> None:
     await until_begun(house, accepted, "await_completion")
     workflow = house.workflow(accepted)
     await workflow.cancel(reason="requested")
-
-    async def is_refused() -> bool:
-        return bool((await (await workflow.describe()).memo()).get("abort_refused"))
-
-    await until(is_refused)
+    await until_refused(house, accepted)
     house.emulator.set_modes("bmc1", abort="supported", abort_seconds=0)
     await workflow.cancel(reason="requested")
-    assert await is_refused()
+    assert await is_refused(house, accepted)
     await workflow.signal("Cancel")
     task = await house.ended(accepted)
     assert task["TaskState"] == "Cancelled"

@@ -16,7 +16,7 @@ from taskfish.errors import (
     UnreadableAnswerError,
 )
 from taskfish.plugins import answers, reports
-from taskfish.plugins.following import follow, refuse_end_or_other
+from taskfish.plugins.following import check_before_abort, follow
 from taskfish.plugins.odim import mapping
 from taskfish.plugins.pausing import Pausing
 from taskfish.plugins.protocol import (
@@ -131,7 +131,7 @@ class OdimPlugin:
             raise AbortRefusedError(f"source {self._name} did not name its task")
         instance = await self._trusted(task.instance)
         get = partial(self._get, instance, urgent=True)
-        await refuse_end_or_other(task, get, self._name)
+        await check_before_abort(task, get, self._name)
         call = self._call(
             "DELETE", self._path(task.uri), instance=instance, urgent=True
         )

@@ -13,7 +13,7 @@ from taskfish.errors import (
     UnreadableAnswerError,
 )
 from taskfish.plugins import answers, reports
-from taskfish.plugins.following import follow, refuse_end_or_other
+from taskfish.plugins.following import check_before_abort, follow
 from taskfish.plugins.pausing import Pausing
 from taskfish.plugins.protocol import (
     ABORTABLE_RESETS,
@@ -122,7 +122,7 @@ class RedfishPlugin:
         if not task.uri:
             raise AbortRefusedError(f"source {self._name} did not name its task")
         get = partial(self._get, urgent=True)
-        await refuse_end_or_other(task, get, self._name)
+        await check_before_abort(task, get, self._name)
         call = Call("DELETE", self._service.own(task.uri), urgent=True)
         answers.refuse_abort(self._answer(await self._service.ask(call)), self._name)
 

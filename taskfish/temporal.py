@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -16,8 +17,10 @@ from temporalio.converter import (
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
     PayloadCodec,
+    PayloadConverter,
 )
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.exceptions import FailureError
 
 from taskfish.encryption import Keyring
 from taskfish.errors import ConfigurationError, TemporalUnavailableError
@@ -28,6 +31,10 @@ RPC_TIMEOUT = timedelta(seconds=3)
 DEFAULT_ADDRESS = "localhost:7233"
 """Where Temporal is if neither environment nor profile says so."""
 ENCODING = b"binary/aes-256-gcm"
+SHOWN_FAILURE = 3000
+"""Bytes of a failure before its encryption, which adds less than the rest of 4 KiB."""
+MAX_FAILURE_TEXT = 800
+"""Characters of the message and of the stack of a failure that is too long."""
 
 TASK_STATE = SearchAttributeKey.for_keyword("TaskState")
 TASK_STATUS = SearchAttributeKey.for_keyword("TaskStatus")
@@ -99,8 +106,40 @@ def data_converter(keyring: Keyring) -> DataConverter:
     return dataclasses.replace(
         pydantic_data_converter,
         payload_codec=EncryptionCodec(keyring),
-        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+        failure_converter_class=ShortFailureConverter,
     )
+
+
+class ShortFailureConverter(DefaultFailureConverterWithEncodedAttributes):
+    """Has each failure say what it is within what Temporal shows of an attempt.
+
+    Temporal replaces the failure of an attempt by one of its own if it is longer than
+    4 KiB (`limit.mutableStateActivityFailureSize.error`), and a Python exception with
+    its causes and their stacks is: an operator would not see why it is tried again.
+    """
+
+    def to_failure(
+        self,
+        exception: BaseException,
+        payload_converter: PayloadConverter,
+        failure: Failure,
+    ) -> None:
+        """Convert as Temporal does, with the ends of stacks only, and without causes
+        that it has no room for: those of Temporal's own kinds are always kept.
+        """
+        super().to_failure(exception, payload_converter, failure)
+        if failure.ByteSize() <= SHOWN_FAILURE:
+            return
+        with_attributes = failure.encoded_attributes
+        words = payload_converter.from_payloads([with_attributes])[0]
+        short = {
+            "message": words["message"][:MAX_FAILURE_TEXT],
+            "stack_trace": words["stack_trace"][-MAX_FAILURE_TEXT:],
+        }
+        with_attributes.CopyFrom(payload_converter.to_payloads([short])[0])
+        cause = exception.__cause__ or exception.__context__
+        if failure.ByteSize() > SHOWN_FAILURE and not isinstance(cause, FailureError):
+            failure.ClearField("cause")
 
 
 class EncryptionCodec(PayloadCodec):

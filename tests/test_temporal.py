@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.exceptions import ApplicationError
 from temporalio.service import TLSConfig
 
 from taskfish.cli.local_authority import Tls, local_tls
 from taskfish.encryption import Keyring
 from taskfish.errors import ConfigurationError, TemporalUnavailableError
-from taskfish.temporal import connect, connect_options
+from taskfish.temporal import connect, connect_options, data_converter
 from tests.cli.certificates import write_pair
 from tests.conftest import KEY
 
@@ -187,3 +189,53 @@ async def test_temporal_that_asks_for_a_certificate_gets_ours(
         monkeypatch.setenv("TEMPORAL_TLS_CLIENT_CERT_PATH", str(certificate))
         monkeypatch.setenv("TEMPORAL_TLS_CLIENT_KEY_PATH", str(key))
         assert await namespace_described()
+
+
+def raised(depth: int) -> RuntimeError:
+    """Return an error with so many causes, each raised through some frames."""
+
+    def fall(frames: int) -> None:
+        if frames:
+            fall(frames - 1)
+        raise ValueError("y" * 200)
+
+    error = RuntimeError("first words")
+    try:
+        fall(20)
+    except ValueError as cause:
+        error.__cause__ = cause
+        for _ in range(depth):
+            above = RuntimeError("first words")
+            above.__cause__, error = error, above
+    return error
+
+
+@pytest.mark.parametrize("depth", [0, 1, 5])
+@pytest.mark.parametrize("words", ["first words", "first words " * 500])
+async def test_failure_says_what_it_is_within_what_temporal_shows(
+    words: str, depth: int
+) -> None:
+    converter = data_converter(Keyring([KEY]))
+    failure = Failure()
+    try:
+        raise RuntimeError(words) from raised(depth)
+    except RuntimeError as error:
+        await converter.encode_failure(error, failure)
+    assert failure.ByteSize() < 4096
+    assert failure.message == "Encoded failure"
+    assert b"first words" not in failure.SerializeToString()
+    told = await converter.decode_failure(failure)
+    assert "first words" in str(told)
+
+
+async def test_failure_keeps_the_causes_that_are_temporals_own() -> None:
+    converter = data_converter(Keyring([KEY]))
+    failure = Failure()
+    answer = ApplicationError("cause", {"body": "x" * 10_000}, type="Refused")
+    try:
+        raise ApplicationError("above") from answer
+    except ApplicationError as error:
+        await converter.encode_failure(error, failure)
+    told = await converter.decode_failure(failure)
+    assert isinstance(told.__cause__, ApplicationError)
+    assert told.__cause__.details == ({"body": "x" * 10_000},)

@@ -123,8 +123,10 @@ async def until_begun(house: House, accepted: httpx.Response, activity: str) -> 
     async def has_begun() -> bool:
         run = await house.workflow(accepted).describe()
         pending = run.raw_description.pending_activities
+        # Between two attempts Temporal does not say when the last one was started.
         return any(
-            each.activity_type.name == activity and each.HasField("last_started_time")
+            each.activity_type.name == activity
+            and (each.attempt > 1 or each.HasField("last_started_time"))
             for each in pending
         )
 

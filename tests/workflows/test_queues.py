@@ -5,6 +5,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
@@ -27,8 +28,13 @@ async def test_waiting_tasks_keep_no_abort_from_running(
         address = house.addresses.bmcs[0]
         await house.add_source("bmc1", address, "Redfish", "password")
         house.emulator.set_modes("bmc1", hang=True, retry_after="2", abort_seconds=0)
-        resets = (house.reset("bmc1.1") for _ in range(WAITING))
-        tasks = await asyncio.gather(*resets)
+        some_at_once = asyncio.Semaphore(8)
+
+        async def reset() -> httpx.Response:
+            async with some_at_once:
+                return await house.reset("bmc1.1")
+
+        tasks = await asyncio.gather(*(reset() for _ in range(WAITING)))
 
         async def wait_all() -> bool:
             found = await house.temporal.count_workflows(

@@ -14,7 +14,7 @@ _FAILED = WorkflowExecutionStatus.FAILED
 _ENDS: dict[WorkflowExecutionStatus, tuple[str, str | None]] = {
     WorkflowExecutionStatus.COMPLETED: ("TaskCompletedOK", None),
     WorkflowExecutionStatus.CANCELED: ("TaskCancelled", None),
-    WorkflowExecutionStatus.TERMINATED: ("TaskAborted", "The task %1 was killed."),
+    WorkflowExecutionStatus.TERMINATED: ("TaskAborted", "The task {} was killed."),
     WorkflowExecutionStatus.FAILED: ("TaskAborted", None),
 }
 """How Temporal says that a run was closed → message, and words of our own."""
@@ -39,7 +39,7 @@ async def subject_of(run: WorkflowExecutionDescription) -> TaskSubject:
 async def end_of(run: WorkflowExecutionDescription) -> Event:
     """Return the event of the end of a closed run that could not tell of it itself."""
     key, text = _ENDS.get(run.status or _FAILED, _ENDS[_FAILED])
-    message = task_message(key, run.id, text=text)
+    message = task_message(key, run.id, text=text.format(run.id) if text else None)
     ended_at = run.close_time or datetime.now(UTC)
     step = KILLED if run.status is WorkflowExecutionStatus.TERMINATED else END
     return (await subject_of(run)).changed(step, message, ended_at)

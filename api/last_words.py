@@ -41,7 +41,7 @@ def words_of_killed(
     said = task_message(
         "TaskAborted",
         task_id,
-        text=f"The task %1 was {how}. {what}",
+        text=f"The task {task_id} was {how}. {what}",
     )
     look = _HOW_TO_UNDO if plan is not None else _how_to_look(request, labels)
     return said.model_copy(update={"resolution": look})

@@ -43,7 +43,7 @@ class LoginLimits:
             raise refuse(
                 "ServiceTemporarilyUnavailable",
                 seconds,
-                text="Too many logins have failed. Try again in %1 seconds.",
+                text=f"Too many logins have failed. Try again in {seconds} seconds.",
                 status=429,
                 headers={"Retry-After": seconds},
             )

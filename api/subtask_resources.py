@@ -89,9 +89,12 @@ def _why_not_begun(
     if not task.state.ended:
         return TaskState.NEW, None, None
     status = Health.WARNING
-    text = f"The step {name} was not begun: the task %1 is {task.state.value}."
+    text = f"The step {name} was not begun: the task {task.id} is {task.state.value}."
     if task.state is TaskState.COMPLETED:
         status = Health.OK
-        text = f"The step {name} was not needed: the task %1 has completed without it."
+        text = (
+            f"The step {name} was not needed: the task {task.id} has completed without"
+            " it."
+        )
     message = task_message("TaskCancelled", task.id, text=text)
     return TaskState.CANCELLED, status, message

@@ -251,7 +251,7 @@ def _ended(action: str, view: TaskView) -> RequestRefusedError:
     return refuse(
         "ActionNotSupported",
         action,
-        text=f"The task {view.id} has ended: %1 changes nothing any more.",
+        text=f"The task {view.id} has ended: {action} changes nothing any more.",
         resolution="Read the task to see how it ended.",
         status=409,
     )
@@ -263,7 +263,8 @@ def _check_takes(action: str, view: TaskView) -> None:
         raise refuse(
             "ActionNotSupported",
             action,
-            text=f"The task {view.id} does not know the action %1: nothing holds it.",
+            text=f"The task {view.id} does not know the action {action}."
+            " Nothing holds it.",
             resolution="Wait for its end, or cancel it.",
         )
 

@@ -130,7 +130,7 @@ def open_view(
         said.append(_waits_until(run, request.not_before))
     why = _why_paused(state, labels, memo, seen)
     if why is not None:
-        text = f"The task %1 was paused {why}."
+        text = f"The task {run.id} was paused {why}."
         said.append(task_message("TaskPaused", run.id, text=text))
     percent = max(seen.percent, memo.percent)
     is_unsent = _is_unsent(run, labels)
@@ -138,7 +138,7 @@ def open_view(
         what = _cancelling(memo.abort_refused, is_unsent=is_unsent)
         if memo.plan is not None:
             what = cancel_of_steps(state)
-        text = f"{cancelled_by} has asked to cancel the task %1{what}"
+        text = f"{cancelled_by} has asked to cancel the task {run.id}{what}"
         # The registry has a message for the end of a cancel only.
         said.append(
             task_message("TaskProgressChanged", run.id, f"{percent}", text=text)
@@ -338,7 +338,8 @@ def _started(run: WorkflowExecution, *, begun: bool) -> list[Message]:
 
 def _waits_until(run: WorkflowExecution, moment: datetime) -> Message:
     text = (
-        f"The task %1 waits for its maintenance window, which begins {moment:%FT%TZ}."
+        f"The task {run.id} waits for its maintenance window, which begins"
+        f" {moment:%FT%TZ}."
     )
     return task_message("TaskProgressChanged", run.id, "0", text=text)
 

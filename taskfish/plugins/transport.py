@@ -48,6 +48,10 @@ _HOST_NAME = "has a HostName that is not a usable URL: check it"
 _SILENT = "did not answer in time: check whether it is overloaded"
 _BROKEN = "broke the connection off: check whether it has restarted"
 _GARBLED = "did not answer in HTTP: check that HostName and port are a Redfish service"
+_NO_ANSWER = (
+    "closed the connection without an answer in HTTP: check whether it has restarted,"
+    " and that HostName and port are a Redfish service"
+)
 _MISUSE = "could not be read: see the gateway's log"
 
 FAULTS: dict[type[Exception], Fault] = {
@@ -64,7 +68,7 @@ FAULTS: dict[type[Exception], Fault] = {
     httpx.CloseError: Fault(True, _BROKEN),
     httpx.NetworkError: Fault(True, _BROKEN),
     httpx.ProxyError: Fault(True, _BROKEN),
-    httpx.RemoteProtocolError: Fault(True, _GARBLED),
+    httpx.RemoteProtocolError: Fault(True, _NO_ANSWER),
     httpx.LocalProtocolError: Fault(True, _GARBLED),
     httpx.ProtocolError: Fault(True, _GARBLED),
     httpx.TransportError: Fault(True, _BROKEN),

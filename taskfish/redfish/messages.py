@@ -374,7 +374,9 @@ def base_message(
     resolution: str | None = None,
     related: Iterable[str] = (),
 ) -> Message:
-    """Build a message of the Base registry; `text` replaces the entry's own words."""
+    """Build a message of the Base registry; `text` replaces the entry's own words, and
+    is said as it is: what a client has sent may be in it.
+    """
     return _build(BASE, key, args, text, resolution, tuple(related))
 
 
@@ -447,7 +449,7 @@ def _build(
 ) -> Message:
     entry = REGISTRIES[registry][key]
     assert len(args) == entry.number_of_args, f"{key} has other arguments than {args}"
-    words = filled(text or entry.text, args)
+    words = text or filled(entry.text, args)
     resolution = resolution or entry.resolution
     return Message(
         message_id=f"{registry}.{key}",

@@ -138,13 +138,13 @@ class TaskStory:
             self._has_begun = True
             return task_message("TaskStarted", task_id)
         if state in _PAUSED:
-            text = f"The task %1 was paused: it is {state.value}."
+            text = f"The task {task_id} was paused: it is {state.value}."
             return task_message("TaskPaused", task_id, text=text)
         if before in _PAUSED and state in _BEGUN:
             return task_message("TaskResumed", task_id)
         if before in _BEGUN and state is TaskState.RUNNING:
             return None
-        text = f"The task %1 is {state.value}."
+        text = f"The task {task_id} is {state.value}."
         return task_message("TaskProgressChanged", task_id, f"{percent}", text=text)
 
 

@@ -13,6 +13,8 @@ LONGEST_TIMEOUT = 2_592_000
 """30 days, in seconds."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 """Shorter than what a step may have: it may be an operation with steps of its own."""
+MOST_POINTER = 255
+"""Characters of a pointer: every answer about its step shows it."""
 _TESTS: dict[str, Literal["is", "is_not", "has"]] = {
     "Is": "is",
     "IsNot": "is_not",
@@ -31,7 +33,7 @@ class Written(BaseModel):
 class WrittenCondition(Written):
     """For what a GET waits."""
 
-    pointer: str = Field(pattern=r"^(/([^~]|~[01])*)?$")
+    pointer: str = Field(pattern=r"^(/([^~]|~[01])*)?$", max_length=MOST_POINTER)
     value: JsonValue
     test: Literal["Is", "IsNot", "Has"] = "Is"
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ from temporalio.client import Client
 from taskfish.plugins.emulator import Emulator, serve
 from tests.api.answers import message_keys
 from tests.conftest import KEY
-from tests.house import FAST, LONGEST_WAIT, House, open_house
+from tests.house import FAST, LONGEST_WAIT, POLL, House, open_house
 from tests.plugins.scripted_service import scripted
 
 BOTH = pytest.mark.parametrize("machine", ["node1", "bmc1"])
@@ -178,24 +179,46 @@ async def test_synchronous_answer_is_the_final_answer(
     assert house.executions(machine) == 1
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json;charset=UTF-8",
+        'application/json; charset="utf-8"',
+        "Application/JSON ; odata.metadata=minimal",
+    ],
+)
+async def test_body_may_say_more_of_its_json(house: House, kind: str) -> None:
+    response = await house.client.post(
+        "/redfish/v1/Systems/bmc1.1/Actions/ComputerSystem.Reset",
+        content=b'{"ResetType": "On"}',
+        headers={"Content-Type": kind},
+    )
+    assert (await house.ended(response))["TaskState"] == "Completed"
+
+
 async def test_progress_rises_until_the_end(house: House) -> None:
-    async def progress(system: str) -> list[dict[str, Any]]:
-        accepted = await house.create_volume(system)
+    async def progress(machine: str) -> list[dict[str, Any]]:
+        modes = partial(house.emulator.set_modes, machine)
+        modes(pause_at=30)
+        accepted = await house.create_volume(f"{machine}.1")
         seen: list[dict[str, Any]] = [accepted.json()]
         async with asyncio.timeout(LONGEST_WAIT):
             while seen[-1]["TaskState"] not in ENDED:
                 seen.append(await house.task(accepted))
+                if seen[-1]["PercentComplete"] == 30:
+                    modes(pause_at=70)
+                elif seen[-1]["PercentComplete"] == 70:
+                    modes(pause_at=None)
+                await asyncio.sleep(POLL)
         return seen
 
-    for machine in ("node1", "node2", "bmc1"):
-        house.emulator.set_modes(machine, seconds=3)
     house.emulator.set_modes("node2", fail=True)
-    systems = ("node1.1", "node2.1", "bmc1.1")
-    node, failed, bmc = await asyncio.gather(*map(progress, systems))
+    machines = ("node1", "node2", "bmc1")
+    node, failed, bmc = await asyncio.gather(*map(progress, machines))
     for seen in (node, failed, bmc):
         percents = [task["PercentComplete"] for task in seen]
         assert percents == sorted(percents)
-        assert len(set(percents)) >= 3
+        assert {30, 70} < set(percents)
         assert not any({"TaskStatus", "EndTime"} & task.keys() for task in seen[:-1])
         assert {"TaskStatus", "EndTime"} <= seen[-1].keys()
     assert node[-1]["PercentComplete"] == bmc[-1]["PercentComplete"] == 100

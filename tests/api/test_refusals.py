@@ -229,6 +229,8 @@ async def test_body_that_is_no_json_object_is_400(
         {"Content-Type": "text/plain"},
         {"Content-Type": "application/x-www-form-urlencoded"},
         {**JSON, "Content-Encoding": "gzip"},
+        {"Content-Type": "application/json; charset=utf-16"},
+        {"Content-Type": "application/json, text/plain"},
     ],
 )
 async def test_body_of_another_media_type_is_415(

@@ -187,6 +187,10 @@ async def test_all_faults_are_told_at_once(house: House) -> None:
         ({"Steps": {"Name": "a"}}, ["ActionParameterValueTypeError"]),
         ({"Steps": [LOOK | {"Nmae": 1}]}, ["ActionParameterUnknown"]),
         (
+            {"Steps": [LOOK | {"Until": {"Pointer": f"/{'a' * 255}", "Value": 1}}]},
+            ["ActionParameterValueFormatError"],
+        ),
+        (
             {"Steps": [LOOK | {"TimeoutSeconds": "9"}]},
             ["ActionParameterValueTypeError"],
         ),
@@ -206,6 +210,13 @@ async def test_body_is_no_plan(
     refused = await house.client.post(ACTION, json=body)
     assert refused.status_code == 400
     assert message_keys(refused) == expected
+
+
+async def test_refusal_says_what_was_sent_as_it_was_sent(house: House) -> None:
+    sent = f"{SYSTEM}/%2e%2e/%1/%2"
+    refused = await run(house, LOOK | {"Uri": sent})
+    assert refused.status_code == 400
+    assert sent in messages(refused)[0]
 
 
 async def test_body_is_limited(house: House) -> None:

@@ -93,12 +93,12 @@ async def test_progress_goes_forward(store: Store) -> None:
 async def test_state_is_told_with_no_less_than_was_told_before(store: Store) -> None:
     log, of = EventLog(store), subject()
     await log.append(of.progressed(70, NOW))
-    text = "The task %1 is Cancelling."
+    text = f"The task {of.task_id} is Cancelling."
     message = task_message("TaskProgressChanged", of.task_id, "0", text=text)
     await log.append(of.changed("state-2", message, NOW))
     told = (await log.after(0))[-1].event.message
     assert told.message_args == (of.task_id, "70")
-    assert told.message == f"The task {of.task_id} is Cancelling."
+    assert told.message == text
 
 
 async def test_a_run_of_many_steps_is_appended_soon(store: Store) -> None:

@@ -51,6 +51,7 @@ from activities.source_events import SourceEvents
 from activities.sources import SourceActivities
 from activities.state_waiting import StateActivities
 from activities.submission import SubmitActivities
+from activities.superseding import SupersedingActivities
 from activities.turns import TurnActivities
 from activities.watch import WatchActivities
 from taskfish.encryption import Keyring
@@ -175,6 +176,7 @@ class WorkerProcess:
             AbortActivities(connections).abort,
             PauseActivities(connections).pause_task,
             turns.leave_turn,
+            SupersedingActivities(client, Turns(store)).superseded,
             FormerSteps(client).end_former_step,
         ]
         self._waiting += [

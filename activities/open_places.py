@@ -23,7 +23,7 @@ MOST_AT_ONCE = 16
 """How many places are looked at together, at most."""
 _PAGE_SIZE = 1000
 _RUNNING_TASKS = "TaskOperation IS NOT NULL AND ExecutionStatus = 'Running'"
-_NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
+NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 
 async def is_open(client: Client, place: Place) -> bool:
@@ -37,7 +37,7 @@ async def is_open(client: Client, place: Place) -> bool:
     try:
         found = await handle.describe(rpc_timeout=RPC_TIMEOUT)
     except (RPCError, RuntimeError) as error:
-        if isinstance(error, RPCError) and error.status in _NO_SUCH_RUN:
+        if isinstance(error, RPCError) and error.status in NO_SUCH_RUN:
             return is_young
         raise TemporalUnavailableError("Temporal does not answer") from error
     if await token_of(found) not in (place.token, None):

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from api.apply_times import apply_time_of
 from api.change_kinds import wait_of
 from api.change_request import ChangeRequest
-from api.conflicts import is_forced_power_off, leave_turn, take_turn, turn_of
+from api.conflicts import leave_turn, take_turn, turn_of
 from api.errors import RETRY_AFTER, refuse
 from api.etags import etags_in
 from api.gateway import Gateway
@@ -21,6 +21,7 @@ from taskfish.plugins.protocol import Change
 from taskfish.redfish.apply_time import OPERATION_APPLY_TIME, ApplyTime
 from taskfish.redfish.operations import (
     OperationName,
+    is_forced_power_off,
     name_operation,
     new_task_id,
     owner_of_action,
@@ -160,7 +161,7 @@ class _NewChange:
     ) -> None:
         self.owner = request.owner
         self.source_id = request.source
-        self.always_starts = is_forced_power_off(request)
+        self.always_starts = is_forced_power_off(request.uri, request.body)
         self.wishes = request.wishes
         self.digest = digest_of(
             request.method, request.uri, request.body, request.headers, request.wishes

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from activities.open_places import OpenPlaces
+from activities.superseding import graceful_resets
 from api.change_request import ChangeRequest
 from api.errors import task_in_use
 from api.gateway import Gateway
@@ -13,15 +14,10 @@ from api.request_headers import ConflictWish
 from api.responses import task_uri
 from taskfish.errors import TaskfishError, TemporalUnavailableError
 from taskfish.redfish.links import ROOT
-from taskfish.redfish.operations import RESET_ACTION, name_operation
+from taskfish.redfish.operations import is_forced_power_off
 from taskfish.redfish.turn import Turn
-from taskfish.store.turns import Place, Turns
+from taskfish.store.turns import Turns
 
-FORCED_POWER_OFF = "ForceOff"
-"""The ResetType that always passes: what cuts the power must not wait. A ForceRestart
-leaves the machine on and waits as others do."""
-GRACEFUL_RESETS = ("GracefulShutdown", "GracefulRestart")
-"""The ResetTypes that a forced power-off makes pointless."""
 CHECK_SECONDS = 2.0
 """How long Temporal may take to say who is on a machine: a 503 comes within three."""
 START_SECONDS, LOOK_PAUSE = 1.0, 0.05
@@ -36,7 +32,7 @@ async def turn_of(gateway: Gateway, request: ChangeRequest, wish: ConflictWish) 
     seconds = gateway.settings.queue_timeout if wish == "queue" else 0
     return Turn(
         systems=await _systems_of(gateway, request),
-        waits=wish != "allow" and not is_forced_power_off(request),
+        waits=wish != "allow" and not is_forced_power_off(request.uri, request.body),
         seconds=seconds,
         discreet=gateway.settings.owner_only,
     )
@@ -59,14 +55,14 @@ async def take_turn(
     turn = await turn_of(gateway, request, wish)
     if not turn.systems:
         return turn, ()
-    forced = is_forced_power_off(request)
+    forced = is_forced_power_off(request.uri, request.body)
     turns = gateway.turns
     before = await turns.on(turn.systems) if forced else ()
     await turns.take(turn.systems, task_id, token, first=forced)
     superseded: tuple[str, ...] = ()
     async with _checking(turns, token):
         if forced:
-            superseded = await _graceful_resets(gateway, before)
+            superseded = await graceful_resets(gateway.temporal, before)
         elif wish == "reject":
             await _refuse_behind(gateway, request, turn.systems, task_id, token)
     come = not turn.waits or wish != "queue"
@@ -134,29 +130,3 @@ async def _refuse_behind(
             is_seen = is_own or not gateway.settings.owner_only
             raise task_in_use(task_uri(holder.task_id) if is_seen else None)
         await asyncio.sleep(LOOK_PAUSE)
-
-
-async def _graceful_resets(
-    gateway: Gateway, places: Sequence[Place]
-) -> tuple[str, ...]:
-    """Return the Ids of the open graceful resets among the tasks in these places."""
-    found = []
-    for place in places:
-        task = await gateway.tasks.read(place.task_id)
-        if (
-            task is not None
-            and not task.state.ended
-            and task.request.token == place.token
-            and task.request.uri.endswith(f"/{RESET_ACTION}")
-            and isinstance(task.request.body, dict)
-            and task.request.body.get("ResetType") in GRACEFUL_RESETS
-        ):
-            found.append(place.task_id)
-    return tuple(found)
-
-
-def is_forced_power_off(request: ChangeRequest) -> bool:
-    """Say whether a change cuts the power of a system."""
-    operation = name_operation(request.method, request.uri)
-    is_reset = operation.name == RESET_ACTION
-    return is_reset and request.body.get("ResetType") == FORCED_POWER_OFF

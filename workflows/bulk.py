@@ -45,7 +45,7 @@ class BulkOperation(Orders):
         if carried is not None:
             self.suspended_by = carried.suspended_by
             self._cancelled_by = carried.cancelled_by
-        self._turn = MachineTurn(composite, self._show)
+        self._turn = MachineTurn(composite, self, self._show)
         self._steps = BulkSteps(
             composite, composite.bulk, self, self._turn, self._show, self._tell
         )

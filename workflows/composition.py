@@ -119,7 +119,7 @@ class CompositeOperation(Orders, ABC):
             plan = self.plan(owner_of_action(composite.uri), wanted)
         except (ValidationError, PlanError) as error:
             return conclude(await self._events.end(_misfit(self._id, error)))
-        turn = MachineTurn(composite, self._show)
+        turn = MachineTurn(composite, self, self._show)
         steps = Steps(composite, plan, self, turn, self._show, self._tell)
         steps.pause_before(wanted.pause_before, self._events.subject.owner)
         for names, by in self._early_pauses:

@@ -1,10 +1,8 @@
 """What a change waits for before it may be sent: its time, its operator, its turn."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -21,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import plugin_calls
     from workflows.operation import Operation
     from workflows.orders import Orders
-    from workflows.task import finished, given_up, is_cancel_requested, until_or_cancel
+    from workflows.task import finished, is_cancel_requested, until_or_cancel
 
 Show = Callable[[TaskState, str], None]
 _WINDOW_OVER = "the maintenance window is over"
@@ -72,7 +70,7 @@ class Due:
             if turn.waits:
                 self._show(TaskState.PENDING, "Waits for its turn on the machine.")
             waiting = self._await_turn(turn)
-            if await self._undisturbed(waiting):
+            if await self._orders.leave_undisturbed(waiting):
                 got = await finished(waiting)
                 if isinstance(got, TurnTimedOut):
                     return not_its_turn(got.holder)
@@ -103,7 +101,7 @@ class Due:
             await self._until_resumed()
             self._show(TaskState.PENDING, "Asks the source which apply times it has.")
             asking = plugin_calls.apply_times(self._operation)
-            if not await self._undisturbed(asking):
+            if not await self._orders.leave_undisturbed(asking):
                 continue
             with suppress(ActivityError):
                 self.source_applies = when.value in await finished(asking)
@@ -146,7 +144,7 @@ class Due:
             await self._until_resumed()
             self._show(TaskState.PENDING, "Waits for the next reset of the machine.")
             waiting = plugin_calls.await_reset(self._operation, when)
-            if not await self._undisturbed(waiting):
+            if not await self._orders.leave_undisturbed(waiting):
                 continue
             seen = await finished(waiting)
             if isinstance(seen, WindowOver):
@@ -174,14 +172,6 @@ class Due:
             operation.change.uri,
             operation.heartbeat_timeout,
         )
-
-    async def _undisturbed(self, waiting: asyncio.Future[Any]) -> bool:
-        """Wait for an activity; give it up when somebody suspends or cancels."""
-        await until_or_cancel(lambda: waiting.done() or self._orders.is_suspended)
-        if waiting.done():
-            return True
-        await given_up(waiting)
-        return False
 
     def _too_late(self, when: ApplyTime | None) -> NotSent | None:
         """Check a window's end just before the sending."""

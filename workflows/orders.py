@@ -1,12 +1,15 @@
 """What people ask of a task while it runs: signals of workflows that obey them."""
 
+import asyncio
+from typing import Any
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.progress import SUSPENDED_MEMO
     from taskfish.redfish.tags import are_tags
     from taskfish.temporal import TASK_TAGS
-    from workflows.task import is_cancel_requested
+    from workflows.task import given_up, is_cancel_requested, until_or_cancel
 
 SOMEBODY = "somebody in Temporal"
 """Who gives an order without a name: it did not come through Redfish."""
@@ -98,3 +101,13 @@ class Orders(Cancels):
     def is_suspended(self) -> bool:
         """Whether somebody has suspended the task and nobody has resumed it."""
         return self.suspended_by is not None
+
+    async def leave_undisturbed(self, waiting: asyncio.Future[Any]) -> bool:
+        """Wait for an activity, and say whether it has ended: it is given up when
+        somebody suspends or cancels.
+        """
+        await until_or_cancel(lambda: waiting.done() or self.is_suspended)
+        if waiting.done():
+            return True
+        await given_up(waiting)
+        return False

@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         SubmitRequest,
         Unknown,
     )
+    from activities.superseding import SupersededRequest, SupersedingActivities
     from activities.turns import TurnActivities, TurnAnswer, TurnRequest
     from taskfish.redfish.apply_time import ApplyTime
     from taskfish.redfish.task import PluginTask, TaskState
@@ -229,6 +230,22 @@ def await_turn(
         heartbeat_timeout=timedelta(seconds=heartbeat_timeout),
         retry_policy=policies.UNTIL_DONE,
         summary="wait for its turn",
+    )
+
+
+def superseded(operation: Operation) -> workflow.ActivityHandle[tuple[str, ...]]:
+    """Find the graceful resets that a step makes pointless: it cuts the power."""
+    (system,) = operation.turn.systems
+    return workflow.start_activity_method(
+        SupersedingActivities.superseded,
+        SupersededRequest(
+            system=system, task_id=workflow.info().workflow_id.partition(":")[0]
+        ),
+        start_to_close_timeout=policies.A_CALL_AT_MOST,
+        heartbeat_timeout=_heartbeat_timeout(operation),
+        schedule_to_close_timeout=policies.A_SEARCH_AT_MOST,
+        retry_policy=policies.UNTIL_DONE,
+        summary=f"find the graceful resets of {system}",
     )
 
 

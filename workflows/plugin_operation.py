@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -11,7 +12,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.submission import NotSent, Submission, Unchanged, Unknown
     from taskfish.plugins.protocol import Accepted, Answered
-    from taskfish.redfish.operations import is_operation_name
+    from taskfish.redfish.operations import is_forced_power_off, is_operation_name
     from taskfish.redfish.task import Answer, Outcome, TaskState
     from taskfish.redfish.verdicts import (
         cancelled_outcome,
@@ -123,8 +124,7 @@ class PluginOperation(SourceTask):
             self._show(TaskState.STARTING, f"Sends {change.method} {change.uri}.")
         if self._first_sent is None:
             self._first_sent = workflow.now()
-            others = end_others(self._operation.supersedes)
-            await finished(asyncio.ensure_future(others))
+            await finished(asyncio.ensure_future(self._end_superseded()))
         try:
             sending = plugin_calls.submit(
                 self._operation,
@@ -145,6 +145,16 @@ class PluginOperation(SourceTask):
                 self._operation, self._key, reason, deadline=deadline
             )
         return submission
+
+    async def _end_superseded(self) -> None:
+        """End what it makes pointless: the API has found that, if it is no step."""
+        operation, change = self._operation, self._operation.change
+        superseded = operation.supersedes
+        is_step = operation.root_run is not None
+        if is_step and is_forced_power_off(change.uri, change.body):
+            with suppress(ActivityError):
+                superseded = await plugin_calls.superseded(operation)
+        await end_others(superseded)
 
     async def _outcome_of(self, submission: Submission) -> Outcome:
         """Return how it ends, and who has asked to cancel that in vain."""

@@ -22,6 +22,8 @@ A_WAIT_AT_MOST = timedelta(days=365)
 AN_ADMISSION_AT_MOST = timedelta(hours=1)
 """Backstop of one reading of all that a source has."""
 A_CALL_AT_MOST = timedelta(minutes=5)
+A_SEARCH_AT_MOST = timedelta(seconds=10)
+"""After which it is given up: cutting the power must not wait for what is found."""
 A_REMOVAL_AT_MOST = timedelta(hours=1)
 """Backstop of one attempt to remove many tasks: the next one goes on."""
 A_REMOVAL_BEATS = timedelta(seconds=10)

@@ -12,6 +12,11 @@ from taskfish.redfish.links import ROOT
 from taskfish.redfish.schema import SCHEMA
 
 RESET_ACTION = "ComputerSystem.Reset"
+FORCED_POWER_OFF = "ForceOff"
+"""The ResetType that always passes: what cuts the power must not wait. A ForceRestart
+leaves the machine on and waits as others do."""
+GRACEFUL_RESETS = ("GracefulShutdown", "GracefulRestart")
+"""The ResetTypes that a forced power-off makes pointless."""
 SLOW_RESTARTS = ("UpdateService.", "Manager.Reset")
 """Operations that restart the BMC itself (contracts.md 2)."""
 MAX_TARGET = 96
@@ -62,6 +67,22 @@ def name_operation(method: str, uri: str) -> OperationName:
         resource_type=resource_type,
         target=_target(action["owner"] if action else uri),
     )
+
+
+def is_forced_power_off(uri: str, body: JsonValue) -> bool:
+    """Say whether a POST cuts the power of a system."""
+    return _reset_type(uri, body) == FORCED_POWER_OFF
+
+
+def is_graceful_reset(uri: str, body: JsonValue) -> bool:
+    """Say whether a POST asks a system's own software to end."""
+    return _reset_type(uri, body) in GRACEFUL_RESETS
+
+
+def _reset_type(uri: str, body: JsonValue) -> JsonValue:
+    """Return the ResetType of a POST that resets a system, None for any other."""
+    is_reset = name_operation("POST", uri).name == RESET_ACTION
+    return body.get("ResetType") if is_reset and isinstance(body, dict) else None
 
 
 def composite_at(uri: str) -> OperationName | None:

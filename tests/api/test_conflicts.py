@@ -36,6 +36,8 @@ BMC, NODE = "/redfish/v1/Systems/bmc1.1", "/redfish/v1/Systems/node1.1"
 RESET = "Actions/ComputerSystem.Reset"
 SIMPLE_UPDATE = "/redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate"
 FIRMWARE = "/redfish/v1/UpdateService/FirmwareInventory"
+RUN_PLAN = "/redfish/v1/TaskService/Actions/Oem/Taskfish.RunPlan"
+RESET_MANY = "/redfish/v1/AggregationService/Actions/AggregationService.Reset"
 QUEUE, REJECT, ALLOW = (
     {"Task-Conflict": wish} for wish in ("queue", "reject", "allow")
 )
@@ -64,6 +66,21 @@ async def reset(
     """Ask for a reset and return whatever the answer is."""
     body = {"ResetType": kind}
     return await house.client.post(f"{system}/{RESET}", json=body, headers=headers)
+
+
+def step(name: str, uri: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return a step of a plan."""
+    return {"Name": name, "Method": "POST", "Uri": uri, "Body": body}
+
+
+async def operate(
+    house: House, uri: str, kind: str, headers: dict[str, str]
+) -> httpx.Response:
+    """Reset bmc1.1 by a plan or a bulk operation; return its 202."""
+    body: dict[str, Any] = {"TargetURIs": [{"@odata.id": BMC}], "ResetType": kind}
+    if uri == RUN_PLAN:
+        body = {"Steps": [step("reset", f"{BMC}/{RESET}", {"ResetType": kind})]}
+    return await house.change("POST", uri, body, **headers)
 
 
 async def until_behind(
@@ -390,6 +407,41 @@ async def test_forced_power_off_ends_the_graceful_reset_that_waits(
     assert quiet.executions("bmc1") == 2
 
 
+@pytest.mark.parametrize("wish", [ALLOW, QUEUE], ids=["allow", "queue"])
+async def test_forced_power_off_of_many_ends_the_graceful_reset(
+    quiet: House, wish: dict[str, str]
+) -> None:
+    quiet.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
+    graceful = await reset(quiet, "GracefulShutdown", wish)
+    await quiet.until(graceful, "Running")
+    forced = await operate(quiet, RESET_MANY, "ForceOff", wish)
+    assert (await quiet.ended(forced))["TaskState"] == "Completed"
+    task = await quiet.ended(graceful)
+    assert task["TaskState"] == "Cancelled"
+    assert forced.json()["Id"] in words_of(task)
+
+
+@pytest.mark.parametrize("is_later", [False, True])
+async def test_forced_power_off_of_a_plan_ends_the_graceful_reset_before_it(
+    quiet: House, is_later: bool
+) -> None:
+    quiet.emulator.set_modes("bmc1", seconds=2, hang_graceful=True, abort_seconds=0)
+    steps = [
+        step("volume", f"{BMC}/Storage/1/Volumes", {"Name": "1", "RAIDType": "RAID0"}),
+        step("off", f"{BMC}/{RESET}", {"ResetType": "ForceOff"}),
+    ]
+    graceful = None if is_later else await reset(quiet, "GracefulShutdown", ALLOW)
+    plan = await quiet.change("POST", RUN_PLAN, {"Steps": steps})
+    graceful = graceful or await reset(quiet, "GracefulShutdown", ALLOW)
+    assert (await quiet.ended(plan))["TaskState"] == "Completed"
+    if is_later:
+        assert (await quiet.task(graceful))["TaskState"] == "Running"
+        return
+    task = await quiet.ended(graceful)
+    assert task["TaskState"] == "Cancelled"
+    assert plan.json()["Id"] in words_of(task)
+
+
 async def test_forced_power_off_leaves_other_changes_alone(quiet: House) -> None:
     quiet.emulator.set_modes("bmc1", seconds=2)
     volume = await create_volume(quiet, "first", QUEUE)
@@ -507,6 +559,33 @@ async def test_suspended_change_holds_up_nobody(quiet: House) -> None:
     await quiet.workflow(second).signal("Resume", "admin")
     assert (await quiet.ended(second))["TaskState"] == "Completed"
     assert volumes(quiet) == ["1", "3", "2"]
+
+
+@pytest.mark.parametrize("uri", [RUN_PLAN, RESET_MANY], ids=["plan", "many"])
+@pytest.mark.parametrize("then", ["resumed", "cancelled"])
+async def test_operation_suspended_in_the_queue_holds_up_nobody(
+    quiet: House, uri: str, then: str
+) -> None:
+    quiet.emulator.set_modes("bmc1", hang=True)
+    first = await create_volume(quiet, "1", QUEUE)
+    second = await operate(quiet, uri, "ForceRestart", QUEUE)
+    third = await create_volume(quiet, "3", QUEUE)
+    await until_behind(quiet, third, second)
+    suspend = f"{second.json()['@odata.id']}/Actions/Oem/Taskfish.Suspend"
+    assert (await quiet.client.post(suspend)).status_code == 204
+    await until_behind(quiet, third, first)
+    quiet.emulator.set_modes("bmc1", hang=False)
+    assert (await quiet.ended(third))["TaskState"] == "Completed"
+    assert (await quiet.task(second))["TaskState"] == "Suspended"
+    if then == "resumed":
+        resume = suspend.replace("Suspend", "Resume")
+        assert (await quiet.client.post(resume)).status_code == 204
+        assert (await quiet.ended(second))["TaskState"] == "Completed"
+    else:
+        await quiet.client.delete(second.json()["@odata.id"])
+        assert (await quiet.ended(second))["TaskState"] == "Cancelled"
+    assert quiet.executions("bmc1") == (3 if then == "resumed" else 2)
+    assert await on_the_machine(quiet) == []
 
 
 async def test_never_two_at_once_on_one_machine(quiet: House) -> None:

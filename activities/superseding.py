@@ -1,0 +1,77 @@
+"""Graceful resets that a forced power-off makes pointless (D13)."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
+
+from activities.errors import as_application_errors
+from activities.heartbeat import heartbeating
+from activities.memos import request_in
+from activities.open_places import NO_SUCH_RUN
+from taskfish.errors import TemporalUnavailableError
+from taskfish.redfish.operations import is_graceful_reset
+from taskfish.store.turns import Place, Turns
+from taskfish.temporal import RPC_TIMEOUT
+
+
+class SupersededRequest(BaseModel):
+    """Whose forced power-off of a system: a step of the task `task_id`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    system: str
+    task_id: str
+
+
+class SupersedingActivities:
+    """Finds what a step makes pointless; of single changes the API has found it."""
+
+    def __init__(self, client: Client, turns: Turns) -> None:
+        self._client = client
+        self._turns = turns
+
+    @activity.defn
+    async def superseded(self, request: SupersededRequest) -> tuple[str, ...]:
+        """Return the Ids of the open graceful resets of the system whose places are
+        older than the operation's: what was asked for after it is wanted after it.
+        """
+        with as_application_errors(request.system):
+            async with heartbeating():
+                places = await self._turns.on([request.system])
+                mine = [it.taken_at for it in places if it.task_id == request.task_id]
+                before = [
+                    place
+                    for place in places
+                    if place.task_id != request.task_id
+                    and all(place.taken_at < taken_at for taken_at in mine)
+                ]
+                return await graceful_resets(self._client, before)
+
+
+async def graceful_resets(client: Client, places: Sequence[Place]) -> tuple[str, ...]:
+    """Return the Ids of the open graceful resets among the tasks in these places.
+
+    Raises `TemporalUnavailableError`.
+    """
+    return tuple(
+        [each.task_id for each in places if await _is_graceful_reset(client, each)]
+    )
+
+
+async def _is_graceful_reset(client: Client, place: Place) -> bool:
+    handle = client.get_workflow_handle(place.task_id)
+    try:
+        run = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    except (RPCError, RuntimeError) as error:
+        if isinstance(error, RPCError) and error.status in NO_SUCH_RUN:
+            return False
+        raise TemporalUnavailableError("Temporal does not answer") from error
+    if run.status is not WorkflowExecutionStatus.RUNNING:
+        return False
+    request = await request_in(run) or {}
+    return request.get("token") == place.token and is_graceful_reset(
+        str(request.get("uri")), request.get("body")
+    )

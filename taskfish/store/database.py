@@ -155,9 +155,8 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             raise asyncio.CancelledError
         yield connection
     finally:
-        _, cancelled = await _whole(connection.close())
-    if cancelled:
-        raise asyncio.CancelledError
+        # Steady, so that an error of the block hides no cancel.
+        await steady(connection.close())
 
 
 @asynccontextmanager
@@ -168,7 +167,7 @@ async def _transaction(connection: AsyncConnection) -> AsyncIterator[None]:
     try:
         yield
     except BaseException:
-        await _whole(transaction.rollback())
+        await steady(transaction.rollback())
         raise
     await steady(transaction.commit())
 

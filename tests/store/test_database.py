@@ -293,6 +293,30 @@ async def test_cancelled_use_leaves_no_connection_to_the_garbage_collector(
     assert [*left, *(str(warning.message) for warning in caught)] == []
 
 
+@pytest.mark.parametrize("mode", ["read", "write"])
+@pytest.mark.parametrize("fails", [False, True])
+async def test_cancel_of_a_use_is_never_lost(
+    store: Store, mode: str, fails: bool
+) -> None:
+    """Who is to end must not go on, whatever the use had come to."""
+    chance = random.Random(11)
+
+    async def use() -> None:
+        async with getattr(store, mode)() as connection:
+            await connection.execute(select(schema_namespaces))
+            if fails:
+                raise LookupError
+
+    for _ in range(CANCELLED_USES):
+        using = asyncio.create_task(use())
+        await asyncio.sleep(chance.random() * 0.004)
+        is_asked = using.cancel()
+        await asyncio.wait({using})
+        assert using.cancelled() == is_asked
+        if not is_asked:
+            assert isinstance(using.exception(), LookupError) == fails
+
+
 async def test_many_writers_at_once_all_come_to_write(tmp_path: Path) -> None:
     """SQLite alone lets those who wait try by chance, and some of them too late."""
     async with opened(tmp_path) as store:

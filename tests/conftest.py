@@ -1,5 +1,6 @@
 """A real Temporal server for the session, a whole gateway for each test."""
 
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -27,6 +28,14 @@ _exit_codes: list[int] = []
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests."""
     items.sort(key=lambda item: item.path.parent.name not in LONGEST_FIRST)
+
+
+def pytest_collection_finish() -> None:
+    """Leave alone what stays anyway, thousands of tests and all modules: looking for
+    garbage among it took one part in twenty-five of a run's time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)
@@ -61,8 +70,11 @@ def cheap_hashes() -> Iterator[None]:
 @pytest.fixture(scope="session")
 async def temporal_address() -> AsyncIterator[str]:
     """Run one development server, with the settings of `taskfish dev`."""
-    async with development_server() as address:
-        yield address
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GOGC", "400")  # Memory is there, processors are not.
+        async with development_server() as address:
+            patch.undo()
+            yield address
 
 
 @pytest.fixture(scope="session")

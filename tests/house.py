@@ -38,6 +38,7 @@ POLL = 0.1
 SOURCE_POLL = 0.05
 """Seconds between two questions of the gateway to a source."""
 LONGEST_WAIT = 120.0
+ENDED = ("Completed", "Exception", "Cancelled", "Killed")
 
 
 class House:
@@ -223,17 +224,19 @@ class House:
 
     async def ended(self, accepted: httpx.Response) -> dict[str, Any]:
         """Poll the Task of a 202 until it has ended, and return it."""
-        return await self.until(
-            accepted, "Completed", "Exception", "Cancelled", "Killed"
-        )
+        return await self.until(accepted, *ENDED)
 
     async def until(self, accepted: httpx.Response, *states: str) -> dict[str, Any]:
-        """Poll the Task of a 202 until it is in one of these states, and return it."""
+        """Poll the Task of a 202 until it is in one of these states, and return it.
+
+        Fails at once when it has ended in another.
+        """
         async with asyncio.timeout(LONGEST_WAIT):
             while True:
                 task = await self.task(accepted)
                 if task["TaskState"] in states:
                     return task
+                assert task["TaskState"] not in ENDED, task
                 await asyncio.sleep(POLL)
 
     def workflow(self, accepted: httpx.Response) -> WorkflowHandle[Any, Any]:

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from taskfish.cli.child_processes import log_end, start_child, stop_child
@@ -23,6 +23,8 @@ from taskfish.errors import ConfigurationError, TemporalUnavailableError
 
 # Without these each commit waits for the disk: half the throughput (temporal.md E2).
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
+# What goes with the server never waits for it: no death of a process loses a write.
+PASSING_PRAGMAS = ("journal_mode=WAL", "synchronous=OFF")
 START_ATTEMPTS = 3
 START_SECONDS = 30.0
 STOP_GRACE = 5.0
@@ -45,10 +47,11 @@ def command_line(
     port: int,
     ui_port: int | None = None,
     codec_endpoint: str | None = None,
+    pragmas: Sequence[str] = SQLITE_PRAGMAS,
 ) -> list[str]:
     """Return what starts the server on 127.0.0.1, without Web UI if without port.
 
-    `codec_endpoint` is where its pages have payloads decoded.
+    `codec_endpoint` is where its pages have payloads decoded; `pragmas` are SQLite's.
     """
     command = [temporal_executable(), "server", "start-dev", "--ip", "127.0.0.1"]
     command += ["--port", str(port), "--log-level", "error"]
@@ -60,7 +63,7 @@ def command_line(
     )
     if ui_port and codec_endpoint:
         command += ["--ui-codec-endpoint", codec_endpoint]
-    for pragma in SQLITE_PRAGMAS:
+    for pragma in pragmas:
         command += ["--sqlite-pragma", pragma]
     for name, kind in search_attributes().items():
         command += ["--search-attribute", f"{name}={kind}"]
@@ -107,7 +110,8 @@ async def development_server(
     with tempfile.TemporaryDirectory(prefix="taskfish-temporal-") as directory:
         file = data_file or Path(directory) / "temporal.db"
         log = Path(directory) / "temporal.log"
-        address, process = await _start(file, port, log)
+        pragmas = SQLITE_PRAGMAS if data_file else PASSING_PRAGMAS
+        address, process = await _start(file, port, log, pragmas)
         try:
             yield address
         finally:
@@ -115,14 +119,15 @@ async def development_server(
 
 
 async def _start(
-    file: Path, port: int, log: Path
+    file: Path, port: int, log: Path, pragmas: Sequence[str]
 ) -> tuple[str, asyncio.subprocess.Process]:
     """Start the server; with any port, once more when another program took ours."""
     for _ in range(1 if port else START_ATTEMPTS):
         chosen = port or free_port()
         address = f"127.0.0.1:{chosen}"
         environment = local_environment(address, os.environ)
-        process = await start_child(command_line(file, chosen), log, environment)
+        command = command_line(file, chosen, pragmas=pragmas)
+        process = await start_child(command, log, environment)
         if await _became_ready(process, address):
             return address, process
     raise ConfigurationError(f"the Temporal server does not start: {log_end(log)}")

@@ -14,14 +14,13 @@ from temporalio.client import Client
 from taskfish.plugins.emulator import Emulator, serve
 from tests.api.answers import message_keys
 from tests.conftest import KEY
-from tests.house import FAST, LONGEST_WAIT, POLL, House, open_house
+from tests.house import ENDED, FAST, LONGEST_WAIT, POLL, House, open_house
 from tests.plugins.scripted_service import scripted
 
 BOTH = pytest.mark.parametrize("machine", ["node1", "bmc1"])
 SYSTEMS = "/redfish/v1/Systems"
 SIMPLE_UPDATE = "/redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate"
 FIRMWARE = "/redfish/v1/UpdateService/FirmwareInventory"
-ENDED = ("Completed", "Exception", "Cancelled", "Killed")
 
 
 @pytest.fixture

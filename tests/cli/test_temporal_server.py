@@ -156,7 +156,7 @@ async def test_silent_server_is_unavailable() -> None:
 async def test_failing_start_shows_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(temporal_server, "SQLITE_PRAGMAS", ("nonsense",))
+    monkeypatch.setattr(temporal_server, "PASSING_PRAGMAS", ("nonsense",))
     with pytest.raises(ConfigurationError, match="pragma"):
         async with development_server():
             pass

@@ -24,7 +24,7 @@ from taskfish.settings import Settings
 from taskfish.store.database import Store
 from taskfish.store.requests import Requests
 from taskfish.store.sources import Sources
-from taskfish.store.tables import sources
+from taskfish.store.tables import journal, sources
 from tests.store.stores import make_database, url_in
 from worker import WorkerProcess
 
@@ -99,6 +99,9 @@ class House:
             await self.start_worker()
         async with self.store.write() as connection:
             await connection.execute(delete(sources).where(_is_not_as_at_first()))
+            # New machines number their volumes from one again: what had the same URI
+            # a moment ago would be taken for the same volume.
+            await connection.execute(delete(journal))
         await self.add_sources()
 
     async def _end_tasks(self) -> None:

@@ -225,8 +225,10 @@ async def test_progress_rises_until_the_end(house: House) -> None:
 
 
 async def test_messages_tell_of_start_and_end(house: House) -> None:
+    house.emulator.set_modes("bmc1", hang=True)
     accepted = await house.reset("bmc1.1")
     running = await house.until(accepted, "Running")
+    house.emulator.set_modes("bmc1", hang=False)
     ended = await house.ended(accepted)
     task_id = accepted.json()["Id"]
     first, last = ended["Messages"][0], ended["Messages"][-1]

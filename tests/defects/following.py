@@ -56,9 +56,11 @@ async def refused_connections(house: House) -> None:
 
 async def lost_terminal_event(house: House) -> None:
     """Whatever said the end was not heard: the task would stay Running for ever."""
+    house.emulator.set_modes("node1", hang=True)
     accepted = await house.create_volume("node1.1", "unheard")
     await house.until(accepted, "Running")
     await house.stop_worker()
+    house.emulator.set_modes("node1", hang=False)
     await until(lambda: _outcomes(house, "node1") == ["completed"])
     assert (await house.task(accepted))["TaskState"] == "Running"
     await house.start_worker()
@@ -168,9 +170,11 @@ async def session_of_a_plugin(house: House) -> None:
         wrong = await house.add_source("other", url, "ODIM", "wrong", token)
         assert message_keys(wrong) == ["ResourceAtUriUnauthorized"]
         await plugin.join(house, url, **token)
+        plugin.set_modes(hang=True)
         accepted = await house.create_volume("node3.1")
         await house.until(accepted, "Running")
         plugin.emulator.plugin.sessions.forget()
+        plugin.set_modes(hang=False)
         assert (await house.final(accepted)).status_code == 201
         assert (await house.task(accepted))["TaskState"] == "Completed"
         assert plugin.executions() == 1

@@ -136,9 +136,11 @@ async def test_cancel_reaches_a_source_behind_a_plugin(node: House) -> None:
 @pytest.mark.parametrize("source", ["bmc1", "node1"])
 async def test_source_that_finished_first_completes(house: House, source: str) -> None:
     """The cancel comes when the machine has done it, and nobody knows yet."""
+    house.emulator.set_modes(source, hang=True)
     accepted = await house.create_volume(f"{source}.1")
     await house.until(accepted, "Running")
     await house.stop_worker()
+    house.emulator.set_modes(source, hang=False)
     await until(lambda: outcomes(house, source) == ["completed"])
     await cancel(house, accepted)
     assert (await house.task(accepted))["TaskState"] == "Cancelling"

@@ -81,7 +81,7 @@ def check_media_type(request: Request) -> None:
     encoded = set(request.headers.getlist("Content-Encoding")) - {"identity"}
     if encoded or media_types not in _JSON:
         name = "Content-Encoding" if encoded else "Content-Type"
-        how = "Send the body as application/json, without an encoding."
+        how = "Send the body as application/json in UTF-8, without an encoding."
         raise refuse("HeaderInvalid", name, resolution=how, status=415)
 
 

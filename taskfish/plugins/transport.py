@@ -49,8 +49,8 @@ _SILENT = "did not answer in time: check whether it is overloaded"
 _BROKEN = "broke the connection off: check whether it has restarted"
 _GARBLED = "did not answer in HTTP: check that HostName and port are a Redfish service"
 _NO_ANSWER = (
-    "closed the connection without an answer in HTTP: check whether it has restarted,"
-    " and that HostName and port are a Redfish service"
+    "did not answer in HTTP, or closed the connection before it had: check whether it"
+    " has restarted, and that HostName and port are a Redfish service"
 )
 _MISUSE = "could not be read: see the gateway's log"
 

@@ -1,6 +1,7 @@
 """Graceful resets that a forced power-off makes pointless (D13)."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
@@ -18,11 +19,11 @@ from taskfish.temporal import RPC_TIMEOUT
 
 
 class SupersededRequest(BaseModel):
-    """Whose forced power-off of a system: a step of the task `task_id`."""
+    """Whose forced power-off of which systems: a step of the task `task_id`."""
 
     model_config = ConfigDict(frozen=True)
 
-    system: str
+    systems: tuple[str, ...]
     task_id: str
 
 
@@ -35,18 +36,20 @@ class SupersedingActivities:
 
     @activity.defn
     async def superseded(self, request: SupersededRequest) -> tuple[str, ...]:
-        """Return the Ids of the open graceful resets of the system whose places are
+        """Return the Ids of the open graceful resets of the systems whose places are
         older than the operation's: what was asked for after it is wanted after it.
+
+        An operation that has no place there comes with this step: an answer named it.
         """
-        with as_application_errors(request.system):
+        with as_application_errors(request.systems[0]):
             async with heartbeating():
-                places = await self._turns.on([request.system])
+                places = await self._turns.on(request.systems)
                 mine = [it.taken_at for it in places if it.task_id == request.task_id]
+                came = max(mine, default=datetime.now(UTC))
                 before = [
                     place
                     for place in places
-                    if place.task_id != request.task_id
-                    and all(place.taken_at < taken_at for taken_at in mine)
+                    if place.task_id != request.task_id and place.taken_at < came
                 ]
                 return await graceful_resets(self._client, before)
 

@@ -34,7 +34,7 @@ ENCODING = b"binary/aes-256-gcm"
 SHOWN_FAILURE = 3000
 """Bytes of a failure before its encryption, which adds less than the rest of 4 KiB."""
 MAX_FAILURE_TEXT = 800
-"""Characters of the message and of the stack of a failure that is too long."""
+"""Bytes of the message and of the stack of a failure that is too long."""
 
 TASK_STATE = SearchAttributeKey.for_keyword("TaskState")
 TASK_STATUS = SearchAttributeKey.for_keyword("TaskStatus")
@@ -124,17 +124,19 @@ class ShortFailureConverter(DefaultFailureConverterWithEncodedAttributes):
         payload_converter: PayloadConverter,
         failure: Failure,
     ) -> None:
-        """Convert as Temporal does, with the ends of stacks only, and without causes
-        that it has no room for: those of Temporal's own kinds are always kept.
+        """Convert as Temporal does; of what is too long with the end of its stack only,
+        and then without a cause that is still too much. Details are left as they are,
+        and causes of Temporal's own kinds, which may have some.
         """
         super().to_failure(exception, payload_converter, failure)
         if failure.ByteSize() <= SHOWN_FAILURE:
             return
         with_attributes = failure.encoded_attributes
         words = payload_converter.from_payloads([with_attributes])[0]
+        message, stack = words["message"].encode(), words["stack_trace"].encode()
         short = {
-            "message": words["message"][:MAX_FAILURE_TEXT],
-            "stack_trace": words["stack_trace"][-MAX_FAILURE_TEXT:],
+            "message": message[:MAX_FAILURE_TEXT].decode(errors="ignore"),
+            "stack_trace": stack[-MAX_FAILURE_TEXT:].decode(errors="ignore"),
         }
         with_attributes.CopyFrom(payload_converter.to_payloads([short])[0])
         cause = exception.__cause__ or exception.__context__

@@ -211,7 +211,9 @@ def raised(depth: int) -> RuntimeError:
 
 
 @pytest.mark.parametrize("depth", [0, 1, 5])
-@pytest.mark.parametrize("words", ["first words", "first words " * 500])
+@pytest.mark.parametrize(
+    "words", ["first words", "first words " * 500, f"first words {'語' * 2000}"]
+)
 async def test_failure_says_what_it_is_within_what_temporal_shows(
     words: str, depth: int
 ) -> None:

@@ -1,6 +1,8 @@
 """The turn of a multi-step operation on all machines that it touches (D13)."""
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from temporalio import workflow
 
@@ -17,6 +19,9 @@ with workflow.unsafe.imports_passed_through():
         is_cancel_requested,
         until_or_cancel,
     )
+
+LEAVES_QUEUE = "leaves-queue"
+"""The patch since which an operation that is suspended in a queue leaves it."""
 
 
 class MachineTurn:
@@ -45,7 +50,7 @@ class MachineTurn:
             if turn.waits:
                 self._show(TaskState.PENDING, "Waits for its turn on its machines.")
             waiting = self._awaited(turn)
-            if not await self._orders.leave_undisturbed(waiting):
+            if not await self._has_ended(waiting):
                 continue
             got = await finished(waiting)
             if isinstance(got, TurnTimedOut):
@@ -55,11 +60,21 @@ class MachineTurn:
         return None
 
     async def _until_resumed(self) -> None:
-        if self._orders.is_suspended and not is_cancel_requested():
-            words = f"Suspended by {self._orders.suspended_by}; nothing has begun."
+        is_suspended = self._orders.is_suspended and not is_cancel_requested()
+        if is_suspended and workflow.patched(LEAVES_QUEUE):
+            words = f"Suspended by {self._orders.suspended_by}; it waits for no turn."
             self._show(TaskState.SUSPENDED, words)
             await self.leave()
             await until_or_cancel(lambda: not self._orders.is_suspended)
+
+    async def _has_ended(self, waiting: asyncio.Future[Any]) -> bool:
+        """Wait for its turn; give the wait up when somebody suspends or cancels."""
+        orders = self._orders
+        await until_or_cancel(lambda: waiting.done() or orders.is_suspended)
+        is_suspended = not waiting.done() and not is_cancel_requested()
+        if is_suspended and not workflow.patched(LEAVES_QUEUE):
+            await until_or_cancel(waiting.done)
+        return await orders.leave_undisturbed(waiting)
 
     async def take_at_once(self) -> None:
         """Take the places whoever is there: what a cancel or a failure undoes passes,

@@ -235,17 +235,17 @@ def await_turn(
 
 def superseded(operation: Operation) -> workflow.ActivityHandle[tuple[str, ...]]:
     """Find the graceful resets that a step makes pointless: it cuts the power."""
-    (system,) = operation.turn.systems
     return workflow.start_activity_method(
         SupersedingActivities.superseded,
         SupersededRequest(
-            system=system, task_id=workflow.info().workflow_id.partition(":")[0]
+            systems=operation.turn.systems,
+            task_id=workflow.info().workflow_id.partition(":")[0],
         ),
         start_to_close_timeout=policies.A_CALL_AT_MOST,
         heartbeat_timeout=_heartbeat_timeout(operation),
         schedule_to_close_timeout=policies.A_SEARCH_AT_MOST,
         retry_policy=policies.UNTIL_DONE,
-        summary=f"find the graceful resets of {system}",
+        summary="find the graceful resets that it makes pointless",
     )
 
 

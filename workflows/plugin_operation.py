@@ -39,6 +39,8 @@ with workflow.unsafe.imports_passed_through():
         until_or_cancel,
     )
 
+STEPS_SUPERSEDE = "steps-supersede"
+"""The patch since which a step that cuts the power ends graceful resets."""
 _UNCHANGED = "its answer was lost twice, and the resource is as it was before"
 
 
@@ -95,10 +97,11 @@ class PluginOperation(SourceTask):
             kept_back = await self._due.turn()
             if kept_back is not None:
                 return kept_back
+            superseded = await self._superseded()
             if is_cancel_requested():
                 break
             give_up = self._put_off(give_up, workflow.now() - began)
-            submission = await self._send()
+            submission = await self._send(superseded)
             limit = min(give_up, self._deadline or give_up)
             if isinstance(submission, NotSent) and workflow.now() < limit:
                 self._say(f"Not sent yet, will try again: {submission.reason}.")
@@ -115,8 +118,10 @@ class PluginOperation(SourceTask):
                 return submission
         return submission
 
-    async def _send(self) -> Submission:
-        """Send once; where the answer or the worker was lost, look what came of it."""
+    async def _send(self, superseded: Sequence[str]) -> Submission:
+        """Send once, and end what that makes pointless; where the answer or the worker
+        was lost, look what came of it.
+        """
         change = self._operation.change
         self._tries += 1
         self._key = self._journal_key(self._tries)
@@ -124,7 +129,7 @@ class PluginOperation(SourceTask):
             self._show(TaskState.STARTING, f"Sends {change.method} {change.uri}.")
         if self._first_sent is None:
             self._first_sent = workflow.now()
-            await finished(asyncio.ensure_future(self._end_superseded()))
+            await finished(asyncio.ensure_future(end_others(superseded)))
         try:
             sending = plugin_calls.submit(
                 self._operation,
@@ -146,15 +151,20 @@ class PluginOperation(SourceTask):
             )
         return submission
 
-    async def _end_superseded(self) -> None:
-        """End what it makes pointless: the API has found that, if it is no step."""
+    async def _superseded(self) -> Sequence[str]:
+        """Find what its sending makes pointless; the API has found that, if it is no
+        step.
+        """
         operation, change = self._operation, self._operation.change
-        superseded = operation.supersedes
         is_step = operation.root_run is not None
-        if is_step and is_forced_power_off(change.uri, change.body):
+        is_first = self._first_sent is None and operation.turn.systems
+        if is_step and is_first and is_forced_power_off(change.uri, change.body):
+            if not workflow.patched(STEPS_SUPERSEDE):
+                return ()
             with suppress(ActivityError):
-                superseded = await plugin_calls.superseded(operation)
-        await end_others(superseded)
+                found = plugin_calls.superseded(operation)
+                return await finished(found)
+        return operation.supersedes
 
     async def _outcome_of(self, submission: Submission) -> Outcome:
         """Return how it ends, and who has asked to cancel that in vain."""

@@ -181,13 +181,18 @@ async def steady(call: Awaitable[Result]) -> Result:
 
 
 async def _whole(call: Awaitable[Result]) -> tuple[Result, bool]:
-    """Await a call to its end; say whether it was cancelled meanwhile, once or more."""
+    """Await a call to its end; say whether it was cancelled meanwhile, once or more.
+
+    Of a call that fails and was cancelled the cancel is raised: no fault hides it.
+    """
     task, cancelled = asyncio.ensure_future(call), False
     while not task.done():
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError:
             cancelled = True
+    if cancelled and not task.cancelled() and task.exception() is not None:
+        raise asyncio.CancelledError from task.exception()
     return task.result(), cancelled
 
 

@@ -182,6 +182,8 @@ async def test_synchronous_answer_is_the_final_answer(
     "kind",
     [
         "application/json;charset=UTF-8",
+        "application/json; charset=utf8",
+        f"application/json; charset*{'9' * 5000}=x",
         'application/json; charset="utf-8"',
         "Application/JSON ; odata.metadata=minimal",
     ],

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ import pytest
 from sqlalchemy import delete, insert
 from temporalio.client import Client
 
+from activities import superseding
 from activities.open_places import OpenPlaces
+from activities.superseding import graceful_resets
+from taskfish.errors import TemporalUnavailableError
 from taskfish.store.tables import members
 from taskfish.store.tables import turns as table
-from taskfish.store.turns import Turns
+from taskfish.store.turns import Place, Turns
 from tests.api.answers import message_keys
 from tests.api.test_service import without_temporal
 from tests.conftest import KEY
@@ -31,6 +34,7 @@ from tests.workflows.houses import (
     until_executed,
     words_of,
 )
+from workflows import policies
 
 BMC, NODE = "/redfish/v1/Systems/bmc1.1", "/redfish/v1/Systems/node1.1"
 RESET = "Actions/ComputerSystem.Reset"
@@ -440,6 +444,48 @@ async def test_forced_power_off_of_a_plan_ends_the_graceful_reset_before_it(
     task = await quiet.ended(graceful)
     assert task["TaskState"] == "Cancelled"
     assert plan.json()["Id"] in words_of(task)
+
+
+async def test_cancel_while_graceful_resets_are_looked_for_sends_nothing(
+    quiet: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(client: Client, places: Sequence[Place]) -> tuple[str, ...]:
+        looking.set()
+        await go_on.wait()
+        return await graceful_resets(client, places)
+
+    monkeypatch.setattr(superseding, "graceful_resets", slowly)
+    quiet.emulator.set_modes("bmc1", hang_graceful=True)
+    graceful = await reset(quiet, "GracefulShutdown", ALLOW)
+    await quiet.until(graceful, "Running")
+    forced = await operate(quiet, RUN_PLAN, "ForceOff", ALLOW)
+    await looking.wait()
+    await quiet.client.delete(forced.json()["@odata.id"])
+    go_on.set()
+    assert (await quiet.ended(forced))["TaskState"] == "Cancelled"
+    assert (await quiet.task(graceful))["TaskState"] == "Running"
+    assert quiet.executions("bmc1") == 1
+
+
+async def test_power_is_cut_though_nobody_can_look_for_graceful_resets(
+    quiet: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(client: Client, places: Sequence[Place]) -> tuple[str, ...]:
+        raise TemporalUnavailableError("Temporal does not answer")
+
+    monkeypatch.setattr(superseding, "graceful_resets", fails)
+    monkeypatch.setattr(policies, "A_SEARCH_AT_MOST", timedelta(seconds=1))
+    forced = await operate(quiet, RUN_PLAN, "ForceOff", ALLOW)
+    assert (await quiet.ended(forced))["TaskState"] == "Completed"
+
+
+async def test_reset_that_is_no_systems_own_is_only_refused(quiet: House) -> None:
+    uri = "/redfish/v1/Chassis/bmc1.1/Actions/ComputerSystem.Reset"
+    plan = {"Steps": [step("off", uri, {"ResetType": "ForceOff"})]}
+    accepted = await quiet.change("POST", RUN_PLAN, plan)
+    assert (await quiet.ended(accepted))["TaskState"] == "Exception"
 
 
 async def test_forced_power_off_leaves_other_changes_alone(quiet: House) -> None:

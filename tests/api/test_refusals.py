@@ -230,6 +230,8 @@ async def test_body_that_is_no_json_object_is_400(
         {"Content-Type": "application/x-www-form-urlencoded"},
         {**JSON, "Content-Encoding": "gzip"},
         {"Content-Type": "application/json; charset=utf-16"},
+        {"Content-Type": 'application/json;odata=x; Charset = "latin-1"'},
+        {"Content-Type": "application/json; charset="},
         {"Content-Type": "application/json, text/plain"},
     ],
 )

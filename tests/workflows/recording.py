@@ -32,6 +32,7 @@ from tests.composing import (
     create_and_reset,
     resume,
     start,
+    step_uri,
     sub_task,
     until_sent,
     until_step,
@@ -492,6 +493,36 @@ async def operation_after_reset(house: House) -> httpx.Response:
     return accepted
 
 
+async def step_superseding(house: House) -> httpx.Response:
+    """A step of a plan cuts the power of a machine that a graceful reset keeps busy."""
+    house.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
+    graceful = await house.change("POST", RESET, {"ResetType": "GracefulShutdown"})
+    await house.until(graceful, "Running")
+    body = {"ResetType": "ForceOff"}
+    step = {"Name": "off", "Method": "POST", "Uri": RESET, "Body": body}
+    named = _named("step_superseding")
+    plan = await house.change("POST", RUN_PLAN, {"Steps": [step]}, **named)
+    await house.ended(plan)
+    found = {"Id": f"{plan.json()['Id']}:off", "@odata.id": step_uri(plan, "off")}
+    return httpx.Response(202, json=found)
+
+
+async def operation_out_of_queue(house: House) -> httpx.Response:
+    """It is suspended while it waits for its turn: until resumed it waits for none."""
+    house.emulator.set_modes("bmc1", hang=True)
+    ahead = await house.reset("bmc1.1")
+    headers = _named("operation_out_of_queue") | {"Task-Conflict": "queue"}
+    accepted = await create_and_reset(house, headers)
+    await house.until(accepted, "Pending")
+    suspend = f"{accepted.json()['@odata.id']}/Actions/Oem/Taskfish.Suspend"
+    assert (await house.client.post(suspend)).status_code == 204
+    await house.until(accepted, "Suspended")
+    house.emulator.set_modes("bmc1", hang=False)
+    await house.ended(ahead)
+    await resume(house, accepted)
+    return accepted
+
+
 async def plan_completed(house: House) -> httpx.Response:
     """A plan has values of an earlier answer in steps that run together."""
     look = {"Name": "look", "Method": "GET", "Uri": BMC}
@@ -642,6 +673,8 @@ ON_A_BMC: tuple[Scenario, ...] = (
     operation_after_reset,
     firmware_applied,
     firmware_reset,
+    step_superseding,
+    operation_out_of_queue,
     plan_completed,
     plan_undone,
     state_seen,
@@ -680,11 +713,16 @@ WATCH = "source_watched"
 SWEPT = "housekeeping"
 """Recorded before the sweep removed tasks: kept, as runs of then must replay."""
 SWEPT_AND_REMOVED = "housekeeping_removing"
+FORCED_OFF = "step_forced_off"
+"""Recorded before such a step ended graceful resets: kept as well."""
+SUSPENDED_QUEUED = "operation_suspended_queued"
+"""Recorded before an operation that is suspended in a queue left it: kept as well."""
 REMOVED = "tasks_removed"
 DELIVERED = "events_delivered"
 RECONCILED = "events_reconciled"
 NAMES = sorted(
     [WATCH, SWEPT, SWEPT_AND_REMOVED, REMOVED, DELIVERED, RECONCILED]
+    + [FORCED_OFF, SUSPENDED_QUEUED]
     + [each.__name__ for each in SCENARIOS]
 )
 

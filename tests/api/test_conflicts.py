@@ -29,6 +29,7 @@ from tests.worker_process import worker_process
 from tests.workflows.houses import (
     answered,
     bmc_house,
+    event_names,
     until,
     until_begun,
     until_executed,
@@ -463,6 +464,13 @@ async def test_cancel_while_graceful_resets_are_looked_for_sends_nothing(
     forced = await operate(quiet, RUN_PLAN, "ForceOff", ALLOW)
     await looking.wait()
     await quiet.client.delete(forced.json()["@odata.id"])
+    sending = quiet.temporal.get_workflow_handle(f"{forced.json()['Id']}:reset")
+
+    async def is_to_end() -> bool:
+        events = list((await sending.fetch_history()).events)
+        return "WORKFLOW_EXECUTION_CANCEL_REQUESTED" in event_names(events)
+
+    await until(is_to_end)
     go_on.set()
     assert (await quiet.ended(forced))["TaskState"] == "Cancelled"
     assert (await quiet.task(graceful))["TaskState"] == "Running"

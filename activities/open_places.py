@@ -23,7 +23,7 @@ MOST_AT_ONCE = 16
 """How many places are looked at together, at most."""
 _PAGE_SIZE = 1000
 _RUNNING_TASKS = "TaskOperation IS NOT NULL AND ExecutionStatus = 'Running'"
-NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
+_NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 
 async def is_open(client: Client, place: Place) -> bool:
@@ -33,16 +33,26 @@ async def is_open(client: Client, place: Place) -> bool:
     Raises `TemporalUnavailableError`.
     """
     is_young = datetime.now(UTC) - place.taken_at < LONGEST_START
-    handle = client.get_workflow_handle(place.task_id)
-    try:
-        found = await handle.describe(rpc_timeout=RPC_TIMEOUT)
-    except (RPCError, RuntimeError) as error:
-        if isinstance(error, RPCError) and error.status in NO_SUCH_RUN:
-            return is_young
-        raise TemporalUnavailableError("Temporal does not answer") from error
-    if await token_of(found) not in (place.token, None):
+    found = await newest_run(client, place)
+    if found is None or await token_of(found) not in (place.token, None):
         return is_young
     return found.status is WorkflowExecutionStatus.RUNNING
+
+
+async def newest_run(
+    client: Client, place: Place
+) -> WorkflowExecutionDescription | None:
+    """Return the newest run of the task that has a place, None if there is none.
+
+    Raises `TemporalUnavailableError`.
+    """
+    handle = client.get_workflow_handle(place.task_id)
+    try:
+        return await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    except (RPCError, RuntimeError) as error:
+        if isinstance(error, RPCError) and error.status in _NO_SUCH_RUN:
+            return None
+        raise TemporalUnavailableError("Temporal does not answer") from error
 
 
 async def token_of(run: WorkflowExecutionDescription) -> str | None:

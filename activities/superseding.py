@@ -6,16 +6,13 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError
 
 from activities.errors import as_application_errors
 from activities.heartbeat import heartbeating
 from activities.memos import request_in
-from activities.open_places import NO_SUCH_RUN
-from taskfish.errors import TemporalUnavailableError
+from activities.open_places import newest_run
 from taskfish.redfish.operations import is_graceful_reset
 from taskfish.store.turns import Place, Turns
-from taskfish.temporal import RPC_TIMEOUT
 
 
 class SupersededRequest(BaseModel):
@@ -65,14 +62,8 @@ async def graceful_resets(client: Client, places: Sequence[Place]) -> tuple[str,
 
 
 async def _is_graceful_reset(client: Client, place: Place) -> bool:
-    handle = client.get_workflow_handle(place.task_id)
-    try:
-        run = await handle.describe(rpc_timeout=RPC_TIMEOUT)
-    except (RPCError, RuntimeError) as error:
-        if isinstance(error, RPCError) and error.status in NO_SUCH_RUN:
-            return False
-        raise TemporalUnavailableError("Temporal does not answer") from error
-    if run.status is not WorkflowExecutionStatus.RUNNING:
+    run = await newest_run(client, place)
+    if run is None or run.status is not WorkflowExecutionStatus.RUNNING:
         return False
     request = await request_in(run) or {}
     return request.get("token") == place.token and is_graceful_reset(

@@ -24,7 +24,7 @@ from taskfish.settings import Settings
 from taskfish.store.database import Store
 from taskfish.store.requests import Requests
 from taskfish.store.sources import Sources
-from taskfish.store.tables import journal, sources
+from taskfish.store.tables import journal, secret_bodies, sources
 from tests.store.stores import make_database, url_in
 from worker import WorkerProcess
 
@@ -102,6 +102,8 @@ class House:
             # New machines number their volumes from one again: what had the same URI
             # a moment ago would be taken for the same volume.
             await connection.execute(delete(journal))
+            # What a terminated task has kept is swept a while later only.
+            await connection.execute(delete(secret_bodies))
         await self.add_sources()
 
     async def _end_tasks(self) -> None:

@@ -1,6 +1,7 @@
 """A change is made at the reset that its request asks for, and only then."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -261,14 +262,23 @@ async def test_cancel_of_what_waits_sends_nothing(bmc: House) -> None:
     assert executed(bmc) == ["ComputerSystem.Reset"]
 
 
+@asynccontextmanager
+async def asking(
+    temporal: Client, folder: Path
+) -> AsyncIterator[tuple[House, httpx.Response]]:
+    """Give a gateway and a change whose source is asked in vain for its apply times."""
+    # For so long it is asked: what a test does comes within that on a busy machine too.
+    async with bmc_house(temporal, folder, KEY, submit_deadline=120) as house:
+        house.emulator.set_modes("bmc1", vanish=True)
+        accepted = await volume(house)
+        await until_begun(house, accepted, "apply_times")
+        yield house, accepted
+
+
 async def test_cancel_while_the_source_is_asked_sends_nothing(
     temporal: Client, tmp_path: Path
 ) -> None:
-    # For so long it is asked: the cancel comes within that on a busy machine too.
-    async with bmc_house(temporal, tmp_path, KEY, submit_deadline=120) as bmc:
-        bmc.emulator.set_modes("bmc1", vanish=True)
-        accepted = await volume(bmc)
-        await until_begun(bmc, accepted, "apply_times")
+    async with asking(temporal, tmp_path) as (bmc, accepted):
         await bmc.workflow(accepted).cancel()
         assert (await bmc.ended(accepted))["TaskState"] == "Cancelled"
         assert executed(bmc) == []
@@ -278,10 +288,7 @@ async def test_operator_reads_why_the_source_is_asked_again(
     temporal: Client, tmp_path: Path
 ) -> None:
     """Temporal shows no failure of an attempt that is longer than 4 KiB."""
-    async with bmc_house(temporal, tmp_path, KEY, submit_deadline=120) as bmc:
-        bmc.emulator.set_modes("bmc1", vanish=True)
-        accepted = await volume(bmc)
-        await until_begun(bmc, accepted, "apply_times")
+    async with asking(temporal, tmp_path) as (bmc, accepted):
 
         async def why() -> str:
             run = await bmc.workflow(accepted).describe()

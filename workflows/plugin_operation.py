@@ -156,14 +156,15 @@ class PluginOperation(SourceTask):
         step.
         """
         operation, change = self._operation, self._operation.change
-        is_step = operation.root_run is not None
-        is_first = self._first_sent is None and operation.turn.systems
-        if is_step and is_first and is_forced_power_off(change.uri, change.body):
-            if not workflow.patched(STEPS_SUPERSEDE):
-                return ()
+        is_step_on_systems = operation.root_run is not None and operation.turn.systems
+        if (
+            self._first_sent is None
+            and is_step_on_systems
+            and is_forced_power_off(change.uri, change.body)
+            and workflow.patched(STEPS_SUPERSEDE)
+        ):
             with suppress(ActivityError):
-                found = plugin_calls.superseded(operation)
-                return await finished(found)
+                return await finished(plugin_calls.superseded(operation))
         return operation.supersedes
 
     async def _outcome_of(self, submission: Submission) -> Outcome:

@@ -3,118 +3,46 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from sqlalchemy import delete, insert
+from sqlalchemy import insert
 from temporalio.client import Client
 
-from activities import superseding
-from activities.open_places import OpenPlaces
-from activities.superseding import graceful_resets
-from taskfish.errors import TemporalUnavailableError
 from taskfish.store.tables import members
-from taskfish.store.tables import turns as table
-from taskfish.store.turns import Place, Turns
+from taskfish.store.turns import Turns
 from tests.api.answers import message_keys
+from tests.api.conflicts import (
+    ALLOW,
+    BMC,
+    FIRMWARE,
+    NODE,
+    QUEUE,
+    REJECT,
+    RESET_MANY,
+    RUN_PLAN,
+    SIMPLE_UPDATE,
+    create_volume,
+    on_the_machine,
+    operate,
+    reset,
+    until_behind,
+    volumes,
+)
 from tests.api.test_service import without_temporal
 from tests.conftest import KEY
 from tests.house import House
 from tests.worker_process import worker_process
 from tests.workflows.houses import (
-    answered,
     bmc_house,
-    event_names,
     until,
     until_begun,
     until_executed,
     words_of,
 )
-from workflows import policies
-
-BMC, NODE = "/redfish/v1/Systems/bmc1.1", "/redfish/v1/Systems/node1.1"
-RESET = "Actions/ComputerSystem.Reset"
-SIMPLE_UPDATE = "/redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate"
-FIRMWARE = "/redfish/v1/UpdateService/FirmwareInventory"
-RUN_PLAN = "/redfish/v1/TaskService/Actions/Oem/Taskfish.RunPlan"
-RESET_MANY = "/redfish/v1/AggregationService/Actions/AggregationService.Reset"
-QUEUE, REJECT, ALLOW = (
-    {"Task-Conflict": wish} for wish in ("queue", "reject", "allow")
-)
-
-
-@pytest.fixture
-async def quiet(house: House) -> House:
-    """Give a gateway on whose machines nobody has a place."""
-    async with house.store.write() as connection:
-        await connection.execute(delete(table))
-    return house
-
-
-async def create_volume(
-    house: House, name: str, headers: dict[str, str], system: str = BMC
-) -> httpx.Response:
-    """Ask for a volume and return whatever the answer is."""
-    body = {"Name": name, "RAIDType": "RAID0"}
-    uri = f"{system}/Storage/1/Volumes"
-    return await house.client.post(uri, json=body, headers=headers)
-
-
-async def reset(
-    house: House, kind: str, headers: dict[str, str], system: str = BMC
-) -> httpx.Response:
-    """Ask for a reset and return whatever the answer is."""
-    body = {"ResetType": kind}
-    return await house.client.post(f"{system}/{RESET}", json=body, headers=headers)
-
-
-def step(name: str, uri: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return a step of a plan."""
-    return {"Name": name, "Method": "POST", "Uri": uri, "Body": body}
-
-
-async def operate(
-    house: House, uri: str, kind: str, headers: dict[str, str]
-) -> httpx.Response:
-    """Reset bmc1.1 by a plan or a bulk operation; return its 202."""
-    body: dict[str, Any] = {"TargetURIs": [{"@odata.id": BMC}], "ResetType": kind}
-    if uri == RUN_PLAN:
-        body = {"Steps": [step("reset", f"{BMC}/{RESET}", {"ResetType": kind})]}
-    return await house.change("POST", uri, body, **headers)
-
-
-async def until_behind(
-    house: House, waiting: httpx.Response, ahead: httpx.Response
-) -> None:
-    """Wait until a task is Pending and says that it waits for another."""
-    uri = ahead.json()["@odata.id"]
-
-    async def says_so() -> bool:
-        task = await house.task(waiting)
-        return task["TaskState"] == "Pending" and uri in words_of(task)
-
-    await until(says_so)
-
-
-async def on_the_machine(house: House, system: str = BMC) -> list[str]:
-    """Return the Ids of the tasks that have a place on a system, the ended swept."""
-    turns = Turns(house.store)
-    places = OpenPlaces(house.temporal, turns)
-    await answered(lambda: places.sweep(datetime.now(UTC)))
-    return [place.task_id for place in await turns.on([system])]
-
-
-def volumes(house: House, machine: str = "bmc1") -> list[str]:
-    """Return the names of the volumes that were asked of a machine, in order."""
-    executions = house.emulator.executions(machine, "POST")
-    return [
-        str(each.body["Name"]) for each in executions if isinstance(each.body, dict)
-    ]
 
 
 async def add_second_system(house: House) -> None:
@@ -375,151 +303,6 @@ async def test_holder_killed_while_no_worker_runs_lets_the_next_pass(
     quiet.emulator.set_modes("bmc1", hang=False)
     await quiet.start_worker()
     assert (await quiet.ended(second))["TaskState"] == "Completed"
-
-
-@pytest.mark.parametrize(
-    "wish", [ALLOW, REJECT, QUEUE], ids=["allow", "reject", "queue"]
-)
-@pytest.mark.parametrize("kind", ["GracefulShutdown", "GracefulRestart"])
-async def test_forced_power_off_passes_and_ends_the_graceful_reset(
-    quiet: House, wish: dict[str, str], kind: str
-) -> None:
-    quiet.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
-    graceful = await reset(quiet, kind, wish)
-    await quiet.until(graceful, "Running")
-    forced = await reset(quiet, "ForceOff", wish)
-    assert forced.status_code == 202
-    assert (await quiet.ended(forced))["TaskState"] == "Completed"
-    task = await quiet.ended(graceful)
-    assert task["TaskState"] == "Cancelled"
-    assert forced.json()["Id"] in words_of(task)
-    assert (await quiet.client.get(BMC)).json()["PowerState"] == "Off"
-
-
-async def test_forced_power_off_ends_the_graceful_reset_that_waits(
-    quiet: House,
-) -> None:
-    quiet.emulator.set_modes("bmc1", seconds=2)
-    volume = await create_volume(quiet, "first", QUEUE)
-    await until_executed(quiet)
-    graceful = await reset(quiet, "GracefulShutdown", QUEUE)
-    await until_behind(quiet, graceful, volume)
-    forced = await reset(quiet, "ForceOff", QUEUE)
-    task = await quiet.ended(graceful)
-    assert task["TaskState"] == "Cancelled"
-    assert forced.json()["Id"] in words_of(task)
-    assert (await quiet.ended(forced))["TaskState"] == "Completed"
-    assert quiet.executions("bmc1") == 2
-
-
-@pytest.mark.parametrize("wish", [ALLOW, QUEUE], ids=["allow", "queue"])
-async def test_forced_power_off_of_many_ends_the_graceful_reset(
-    quiet: House, wish: dict[str, str]
-) -> None:
-    quiet.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
-    graceful = await reset(quiet, "GracefulShutdown", wish)
-    await quiet.until(graceful, "Running")
-    forced = await operate(quiet, RESET_MANY, "ForceOff", wish)
-    assert (await quiet.ended(forced))["TaskState"] == "Completed"
-    task = await quiet.ended(graceful)
-    assert task["TaskState"] == "Cancelled"
-    assert forced.json()["Id"] in words_of(task)
-
-
-@pytest.mark.parametrize("is_later", [False, True])
-async def test_forced_power_off_of_a_plan_ends_the_graceful_reset_before_it(
-    quiet: House, is_later: bool
-) -> None:
-    quiet.emulator.set_modes("bmc1", seconds=2, hang_graceful=True, abort_seconds=0)
-    steps = [
-        step("volume", f"{BMC}/Storage/1/Volumes", {"Name": "1", "RAIDType": "RAID0"}),
-        step("off", f"{BMC}/{RESET}", {"ResetType": "ForceOff"}),
-    ]
-    graceful = None if is_later else await reset(quiet, "GracefulShutdown", ALLOW)
-    plan = await quiet.change("POST", RUN_PLAN, {"Steps": steps})
-    graceful = graceful or await reset(quiet, "GracefulShutdown", ALLOW)
-    assert (await quiet.ended(plan))["TaskState"] == "Completed"
-    if is_later:
-        assert (await quiet.task(graceful))["TaskState"] == "Running"
-        return
-    task = await quiet.ended(graceful)
-    assert task["TaskState"] == "Cancelled"
-    assert plan.json()["Id"] in words_of(task)
-
-
-async def test_cancel_while_graceful_resets_are_looked_for_sends_nothing(
-    quiet: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looking, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slowly(client: Client, places: Sequence[Place]) -> tuple[str, ...]:
-        looking.set()
-        await go_on.wait()
-        return await graceful_resets(client, places)
-
-    monkeypatch.setattr(superseding, "graceful_resets", slowly)
-    quiet.emulator.set_modes("bmc1", hang_graceful=True)
-    graceful = await reset(quiet, "GracefulShutdown", ALLOW)
-    await quiet.until(graceful, "Running")
-    forced = await operate(quiet, RUN_PLAN, "ForceOff", ALLOW)
-    await looking.wait()
-    await quiet.client.delete(forced.json()["@odata.id"])
-    sending = quiet.temporal.get_workflow_handle(f"{forced.json()['Id']}:reset")
-
-    async def is_to_end() -> bool:
-        events = list((await sending.fetch_history()).events)
-        return "WORKFLOW_EXECUTION_CANCEL_REQUESTED" in event_names(events)
-
-    await until(is_to_end)
-    go_on.set()
-    assert (await quiet.ended(forced))["TaskState"] == "Cancelled"
-    assert (await quiet.task(graceful))["TaskState"] == "Running"
-    assert quiet.executions("bmc1") == 1
-
-
-async def test_power_is_cut_though_nobody_can_look_for_graceful_resets(
-    quiet: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fails(client: Client, places: Sequence[Place]) -> tuple[str, ...]:
-        raise TemporalUnavailableError("Temporal does not answer")
-
-    monkeypatch.setattr(superseding, "graceful_resets", fails)
-    monkeypatch.setattr(policies, "A_SEARCH_AT_MOST", timedelta(seconds=1))
-    forced = await operate(quiet, RUN_PLAN, "ForceOff", ALLOW)
-    assert (await quiet.ended(forced))["TaskState"] == "Completed"
-
-
-async def test_reset_that_is_no_systems_own_is_only_refused(quiet: House) -> None:
-    uri = "/redfish/v1/Chassis/bmc1.1/Actions/ComputerSystem.Reset"
-    plan = {"Steps": [step("off", uri, {"ResetType": "ForceOff"})]}
-    accepted = await quiet.change("POST", RUN_PLAN, plan)
-    assert (await quiet.ended(accepted))["TaskState"] == "Exception"
-
-
-async def test_forced_power_off_leaves_other_changes_alone(quiet: House) -> None:
-    quiet.emulator.set_modes("bmc1", seconds=2)
-    volume = await create_volume(quiet, "first", QUEUE)
-    await until_executed(quiet)
-    quiet.emulator.set_modes("bmc1", seconds=0.2)
-    forced = await reset(quiet, "ForceOff", QUEUE)
-    assert (await quiet.ended(forced))["TaskState"] == "Completed"
-    assert (await quiet.task(volume))["TaskState"] == "Running"
-    assert (await quiet.ended(volume))["TaskState"] == "Completed"
-
-
-async def test_queue_waits_for_a_forced_power_off(quiet: House) -> None:
-    quiet.emulator.set_modes("bmc1", hang=True)
-    forced = await reset(quiet, "ForceOff", QUEUE)
-    await until_executed(quiet)
-    waiting = await create_volume(quiet, "second", QUEUE)
-    await until_behind(quiet, waiting, forced)
-
-
-@pytest.mark.parametrize("kind", ["ForceRestart", "PowerCycle", "GracefulShutdown"])
-async def test_other_resets_wait_and_are_refused(quiet: House, kind: str) -> None:
-    quiet.emulator.set_modes("bmc1", hang=True)
-    await create_volume(quiet, "first", {})
-    assert (await reset(quiet, kind, REJECT)).status_code == 409
 
 
 @pytest.mark.parametrize("collection", ["Managers", "Chassis"])

@@ -33,20 +33,20 @@ async def is_open(client: Client, place: Place) -> bool:
     Raises `TemporalUnavailableError`.
     """
     is_young = datetime.now(UTC) - place.taken_at < LONGEST_START
-    found = await newest_run(client, place)
+    found = await newest_run(client, place.task_id)
     if found is None or await token_of(found) not in (place.token, None):
         return is_young
     return found.status is WorkflowExecutionStatus.RUNNING
 
 
 async def newest_run(
-    client: Client, place: Place
+    client: Client, task_id: str
 ) -> WorkflowExecutionDescription | None:
-    """Return the newest run of the task that has a place, None if there is none.
+    """Return the newest run of a task, None if there is none.
 
     Raises `TemporalUnavailableError`.
     """
-    handle = client.get_workflow_handle(place.task_id)
+    handle = client.get_workflow_handle(task_id)
     try:
         return await handle.describe(rpc_timeout=RPC_TIMEOUT)
     except (RPCError, RuntimeError) as error:

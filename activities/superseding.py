@@ -36,19 +36,27 @@ class SupersedingActivities:
         """Return the Ids of the open graceful resets of the systems whose places are
         older than the operation's: what was asked for after it is wanted after it.
 
-        An operation that has no place there comes with this step: an answer named it.
+        An operation has no place on a system that an answer named: it counts from its
+        start.
         """
         with as_application_errors(request.systems[0]):
             async with heartbeating():
                 places = await self._turns.on(request.systems)
-                mine = [it.taken_at for it in places if it.task_id == request.task_id]
-                came = max(mine, default=datetime.now(UTC))
+                came = await self._came(request.task_id, places)
                 before = [
                     place
                     for place in places
                     if place.task_id != request.task_id and place.taken_at < came
                 ]
                 return await graceful_resets(self._client, before)
+
+    async def _came(self, task_id: str, places: Sequence[Place]) -> datetime:
+        """Return when an operation has come to be ahead of those that came later."""
+        mine = [place.taken_at for place in places if place.task_id == task_id]
+        if mine:
+            return max(mine)
+        run = await newest_run(self._client, task_id)
+        return run.start_time if run is not None else datetime.now(UTC)
 
 
 async def graceful_resets(client: Client, places: Sequence[Place]) -> tuple[str, ...]:
@@ -62,7 +70,7 @@ async def graceful_resets(client: Client, places: Sequence[Place]) -> tuple[str,
 
 
 async def _is_graceful_reset(client: Client, place: Place) -> bool:
-    run = await newest_run(client, place)
+    run = await newest_run(client, place.task_id)
     if run is None or run.status is not WorkflowExecutionStatus.RUNNING:
         return False
     request = await request_in(run) or {}

@@ -125,7 +125,7 @@ async def until_or_cancel(
 
 async def end_others(task_ids: Sequence[str]) -> None:
     """Cancel tasks that this one makes pointless, in its name; ended ones stay so."""
-    me = f"the task {workflow.info().workflow_id}, which takes its place,"
+    me = f"the task {workflow.info().workflow_id}, which takes its place"
     for task_id in task_ids:
         other = workflow.get_external_workflow_handle(task_id)
         with suppress(FailureError):

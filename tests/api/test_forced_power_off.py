@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.client import Client
@@ -25,6 +26,7 @@ from tests.api.conflicts import (
     step,
     until_behind,
 )
+from tests.composing import resume
 from tests.house import House
 from tests.workflows.houses import (
     event_names,
@@ -103,6 +105,28 @@ async def test_forced_power_off_of_a_plan_ends_the_graceful_reset_before_it(
     task = await quiet.ended(graceful)
     assert task["TaskState"] == "Cancelled"
     assert plan.json()["Id"] in words_of(task)
+
+
+async def test_plan_whose_machine_an_answer_names_counts_from_its_start(
+    quiet: House,
+) -> None:
+    """It has no place in the line of that machine."""
+    quiet.emulator.set_modes("bmc1", hang_graceful=True, abort_seconds=0)
+    off = f"${{look#/Body/@odata.id}}/{RESET}"
+    steps: list[dict[str, Any]] = [
+        {"Name": "look", "Method": "GET", "Uri": BMC},
+        step("off", off, {"ResetType": "ForceOff"}),
+    ]
+    before = await reset(quiet, "GracefulShutdown", ALLOW)
+    await quiet.until(before, "Running")
+    body = {"Steps": steps, "PauseBefore": ["off"]}
+    plan = await quiet.change("POST", RUN_PLAN, body)
+    await quiet.until(plan, "Suspended")
+    later = await reset(quiet, "GracefulRestart", ALLOW)
+    await resume(quiet, plan)
+    assert (await quiet.ended(plan))["TaskState"] == "Completed"
+    assert (await quiet.ended(before))["TaskState"] == "Cancelled"
+    assert (await quiet.task(later))["TaskState"] == "Running"
 
 
 async def test_cancel_while_graceful_resets_are_looked_for_sends_nothing(
